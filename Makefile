@@ -1,0 +1,54 @@
+# Everything starts here: `make run` opens the panel, `make test` runs the tests.
+# Each target first makes .venv (once) and says what it does.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# A CPU build of torch is taken where pip's own setting offers one; empty on an ordinary machine.
+export UV_FIND_LINKS ?= $(or $(PIP_FIND_LINKS),$(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null))
+export UV_PYTHON_DOWNLOADS := never
+export PYTHONSAFEPATH := 1
+
+# The gpu extra does not even import without a card, so it is installed only beside a working driver.
+HAS_GPU := $(shell nvidia-smi -L >/dev/null 2>&1 && echo yes)
+comma := ,
+EXTRAS := $(if $(HAS_GPU),gpu,train)$(comma)test
+
+.PHONY: help run demo test setup bench check clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(STAMP) ## set up, then open the panel
+	@$(BIN)/fada
+
+demo: $(STAMP) ## set up, then evaluate, fine-tune and evaluate a tiny model on synthetic ultrasound
+	@$(BIN)/fada demo
+
+test: $(STAMP) ## set up, then run every test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+setup: $(STAMP) ## make .venv with everything that runs on this machine
+
+bench: $(STAMP) ## measure speed and memory: one JSON line a figure
+	@for f in tests/benchmarks/bench_*.py; do $(BIN)/python $$f || exit 1; done
+
+check: $(STAMP) ## formatting, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean: ## remove .venv and caches (never your data)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "Making $(VENV) with $$($(PYTHON) --version)"; \
+	  $(PYTHON) -m venv $(VENV) || { echo "venv failed; on Debian/Ubuntu: sudo apt install python3-venv" >&2; exit 1; }; }
+	@echo "Installing fada-tui[$(EXTRAS)] into $(VENV) (about half a minute, longer where torch must be downloaded)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c constraints.txt -e ".[$(EXTRAS)]"
+	@touch $(STAMP)

@@ -1,0 +1,143 @@
+"""From what a person types to a model that can be loaded, or a plain word on why not."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from backends.catalog.available import no_route
+from backends.catalog.entry import Entry, Variant
+from backends.catalog.errors import ModelError
+from backends.catalog.local import check_checkpoint
+from backends.catalog.reader import USER_FILE, Catalog, CatalogError, load_catalog
+
+__all__ = ["ModelError", "ResolvedModel", "resolve_model"]
+
+_HUB_ID = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
+_PLAIN_FOLDERS = ("model", "merged", "checkpoint", "final")
+"""Names that say nothing without the folder around them."""
+
+
+@dataclass(frozen=True)
+class ResolvedModel:
+    """``name`` is what to call it, ``source`` what to load: an absolute folder or a hub id."""
+
+    name: str
+    tracker_name: str | None
+    source: str
+    loader: str
+    revision: str | None = None
+
+
+def resolve_model(name: str, conn_tracker: sqlite3.Connection, user_file: Path | None = None) -> ResolvedModel:
+    """The model that a name means: a checkpoint folder, a tracker name or alias, or a hub id (``org/name[@revision]``).
+
+    A text with a path separator that exists, or that starts with ``.``, ``/`` or ``~``, is a folder.
+
+    Args:
+        conn_tracker: fada.db.
+        user_file: The user's catalogue; default: ``catalog.toml`` beside fada.db.
+
+    Raises:
+        ModelError: Unknown (with the nearest names), ambiguous, not whole, or without a route that runs.
+    """
+    name = name.strip()
+    if not name:
+        raise ModelError("no model was named", hint="`fada models` lists them")
+    if _is_folder(name):
+        return _local(Path(name).expanduser().absolute())
+    try:
+        catalog = load_catalog(user_file or _user_file(conn_tracker))
+    except CatalogError as error:
+        raise ModelError(error.message, error.where, error.hint) from error
+    text, revision = _split_revision(name)
+    found = catalog.lookup(text) or _through_tracker(text, conn_tracker, catalog)
+    if found:
+        return _from_entry(*found, revision, conn_tracker)
+    if _HUB_ID.fullmatch(name):
+        return ResolvedModel(text, None, text, "transformers", revision)
+    raise _unknown(name, conn_tracker, catalog)
+
+
+def _is_folder(name: str) -> bool:
+    return name.startswith((".", "/", "~")) or ("/" in name and Path(name).exists())
+
+
+def _local(folder: Path) -> ResolvedModel:
+    check_checkpoint(folder)
+    shown = f"{folder.parent.name}/{folder.name}" if folder.name in _PLAIN_FOLDERS else folder.name
+    return ResolvedModel(shown, None, str(folder), "transformers")
+
+
+def _split_revision(name: str) -> tuple[str, str | None]:
+    match = _HUB_ID.fullmatch(name)
+    return (match["repo"], match["revision"]) if match else (name, None)
+
+
+def _user_file(conn: sqlite3.Connection) -> Path | None:
+    file = next((row[2] for row in conn.execute("PRAGMA database_list") if row[1] == "main"), "")
+    return Path(file).with_name(USER_FILE) if file else None
+
+
+def _through_tracker(name: str, conn: sqlite3.Connection, catalog: Catalog) -> tuple[Entry, Variant | None] | None:
+    """What the tracker's own names and the user's aliases lead to.
+
+    Raises:
+        ModelError: Several models, or one that nothing says how to load.
+    """
+    from db.tracker.queries import find_models
+
+    models = find_models(conn, name)
+    if not models:
+        return None
+    if len(models) > 1:
+        raise ModelError(f"{name!r} may mean {', '.join(model.name for model in models)}", hint="name one of them")
+    model = models[0]
+    found = catalog.lookup(model.name)
+    if found:
+        return found
+    hub = next((alias for alias in model.aliases if _HUB_ID.fullmatch(alias)), None)
+    if hub:
+        return Entry(model.name, hub, "transformers"), None
+    raise ModelError(
+        f"the catalogue does not know how to load {model.name}",
+        hint=f'name its checkpoint: fada alias "{model.name}" ORG/NAME, or add it to HOME/{USER_FILE}',
+    )
+
+
+def _from_entry(entry: Entry, variant: Variant | None, revision: str | None, conn: sqlite3.Connection) -> ResolvedModel:
+    from db.tracker.queries import find_models
+
+    obstacle = no_route(entry)
+    if obstacle:
+        hint = f"the nearest that runs: {entry.instead}" if entry.instead else "`fada models` lists the others"
+        raise ModelError(f"{entry.name} cannot be run: {obstacle}", hint=hint)
+    source = variant.repo if variant else entry.repo
+    if source is None:
+        sizes = [f"{entry.name}:{choice.name}" for choice in entry.variants]
+        message = f"{entry.name} stands for several sizes" if sizes else f"the catalogue names no repo for {entry.name}"
+        raise ModelError(message, hint=f"name one: {' or '.join(sizes)}" if sizes else f"add it to HOME/{USER_FILE}")
+    tracked = find_models(conn, entry.name)
+    tracker_name = tracked[0].name if len(tracked) == 1 else None
+    name = f"{entry.name}:{variant.name}" if variant else entry.name
+    if source.startswith(("/", "~", ".")):
+        folder = Path(source).expanduser().absolute()
+        check_checkpoint(folder)
+        source = str(folder)
+    return ResolvedModel(name, tracker_name, source, entry.loader, revision)
+
+
+def _unknown(name: str, conn: sqlite3.Connection, catalog: Catalog) -> ModelError:
+    from db.tracker.queries import nearest_names
+
+    near = list(dict.fromkeys([*nearest_names(conn, name), *catalog.nearest(name)]))[:3]
+    if Path(name).is_dir():
+        return ModelError(f"there is no model named {name!r}", hint=f"for the folder of that name write ./{name}")
+    if "/" in name:
+        return ModelError(
+            f"{name!r} is neither a folder nor a hub id", hint="a hub id is ORG/NAME or ORG/NAME@REVISION"
+        )
+    hint = f"did you mean {' or '.join(near)}?" if near else "`fada models` lists those of the tracker"
+    return ModelError(f"there is no model named {name!r}", hint=hint)

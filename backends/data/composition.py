@@ -1,0 +1,66 @@
+"""What a set of samples holds, per category and per question: shown before a fine-tune starts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from backends.data.sample import Sample
+
+NO_CATEGORY = "(none)"
+"""The category of images that lie in no folder."""
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Counts of samples (questions), and of distinct images."""
+
+    samples: int
+    images: int
+    categories: dict[str, int]
+    topics: dict[str, int]
+    cells: dict[tuple[str, str], int]
+    """(category, topic) to count; combinations that do not occur are absent."""
+
+
+def composition(samples: Iterable[Sample]) -> Composition:
+    """Count, in one pass; keys are sorted."""
+    cells: Counter[tuple[str, str]] = Counter()
+    images: set[str] = set()
+    for sample in samples:
+        cells[sample.category or NO_CATEGORY, sample.topic] += 1
+        images.add(sample.image_path)
+    categories: Counter[str] = Counter()
+    topics: Counter[str] = Counter()
+    for (category, topic), count in cells.items():
+        categories[category] += count
+        topics[topic] += count
+    return Composition(
+        samples=cells.total(),
+        images=len(images),
+        categories=dict(sorted(categories.items())),
+        topics=dict(sorted(topics.items())),
+        cells=dict(sorted(cells.items())),
+    )
+
+
+def composition_warnings(training: Composition, evaluation: Composition) -> list[str]:
+    """What the evaluation asks and the training never shows: categories, questions, then single combinations."""
+    categories = [name for name in evaluation.categories if name not in training.categories]
+    topics = [name for name in evaluation.topics if name not in training.topics]
+    warnings = []
+    if categories:
+        total = len(evaluation.categories)
+        warnings.append(f"training lacks {len(categories)} of {total} evaluated categories: {', '.join(categories)}")
+    if topics:
+        total = len(evaluation.topics)
+        warnings.append(f"training lacks {len(topics)} of {total} evaluated questions: {', '.join(topics)}")
+    cells = [
+        f"{category} {topic}"
+        for category, topic in evaluation.cells
+        if (category, topic) not in training.cells and category not in categories and topic not in topics
+    ]
+    if cells:
+        warnings.append(f"training lacks these questions of a category: {', '.join(cells)}")
+    return warnings

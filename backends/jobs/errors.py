@@ -1,0 +1,13 @@
+"""What the queue says when it cannot do as asked."""
+
+from __future__ import annotations
+
+
+class QueueError(Exception):
+    """The message says what, ``where`` says where, ``hint`` what to do."""
+
+    def __init__(self, message: str, where: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.hint = hint

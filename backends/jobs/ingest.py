@@ -1,0 +1,210 @@
+"""The one way from a run's directory into runs.db. Doing it twice changes nothing.
+
+Called by the runner, the dispatcher and every `fada` command, so a dead runner's job is finished by whoever
+comes next. Offsets and rows share one ``BEGIN IMMEDIATE``; a torn last line waits for its end.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from backends.jobs.absorb import Absorber
+from backends.jobs.files import read_json
+from backends.jobs.state import State, derive
+from backends.jobs.store import read_spec
+from db.connect import bump, immediate
+from db.home import Home
+from db.runs.rows import END_STATES
+
+CHUNK = 4 << 20
+PER_RUN_TABLES = ("dependencies", "offsets", "metrics", "messages", "checkpoints", "predictions", "scores")
+
+
+def ingest(conn: sqlite3.Connection, home: Home, run_id: int) -> str | None:
+    """Bring one run's rows up to its directory; its state, or None for an unknown run.
+
+    A state becomes terminal only in the transaction that has taken in the last complete line.
+    """
+    while True:
+        with immediate(conn):
+            row = conn.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
+            if row is None:
+                return None
+            folder = home.run_dir(run_id)
+            # Inside the transaction: two ingesting processes must not write an older view over a newer one.
+            state = derive(folder)
+            topics: set[str] = set()
+            whole = _take_files(conn, run_id, folder, topics)
+            if whole or state.name not in END_STATES:
+                _update_row(conn, dict(row), state, topics)
+            if topics:
+                bump(conn, *sorted(topics))
+        if whole:
+            return state.name
+
+
+def adopt(conn: sqlite3.Connection, home: Home, run_id: int) -> bool:
+    """Index a run directory that has no row (a crash between spec.json and the row, or a reindex)."""
+    folder = home.run_dir(run_id)
+    spec = read_spec(folder)
+    if spec is None:
+        return False
+    with immediate(conn):
+        insert_row(conn, run_id, spec, folder)
+        bump(conn, "runs")
+    return True
+
+
+def insert_row(conn: sqlite3.Connection, run_id: int, spec: dict[str, Any], folder: Path) -> None:
+    """The row of a new run; nothing happens where it is there. Call inside a transaction."""
+    state = derive(folder)
+    reserve = spec.get("reserve") or {}
+    conn.execute(
+        "INSERT OR IGNORE INTO runs(id, kind, task, model, state, attempt, created, reserved_bytes, fingerprint, "
+        "position, exclusive, spec) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+        (
+            run_id,
+            spec["kind"],
+            spec.get("task"),
+            (spec.get("model") or {}).get("name") or spec.get("title") or "",
+            # A run that is over becomes so only when its files are in.
+            "queued" if state.name in END_STATES else state.name,
+            state.control.attempt,
+            spec["created"],
+            reserve.get("bytes"),
+            spec.get("fingerprint"),
+            state.control.position,
+            int(bool(reserve.get("exclusive"))),
+            json.dumps(spec, ensure_ascii=False),
+        ),
+    )
+    conn.executemany(
+        "INSERT OR IGNORE INTO dependencies(run, parent, any_end) VALUES (?,?,?)",
+        [(run_id, parent, int(bool(spec.get("after_any")))) for parent in spec.get("after") or ()],
+    )
+
+
+def forget(conn: sqlite3.Connection, run_id: int, tables: tuple[str, ...] = PER_RUN_TABLES) -> None:
+    """Delete a run's indexed rows, but for the run's own. Call inside a transaction."""
+    for table in tables:
+        conn.execute(f"DELETE FROM {table} WHERE run = ?", (run_id,))
+
+
+def _take_files(conn: sqlite3.Connection, run_id: int, folder: Path, topics: set[str]) -> bool:
+    """Take in at most one chunk of each file; False where there is more."""
+    absorber = Absorber(conn, run_id)
+    whole = True
+    for name, take in (("events.jsonl", absorber.event), ("predictions.jsonl", absorber.prediction)):
+        offset = _offset(conn, run_id, name)
+        path = folder / name
+        size = path.stat().st_size if path.exists() else 0
+        if size < offset:
+            # Somebody cut or replaced the file: what stands in it now is the truth.
+            forget(
+                conn, run_id, ("metrics", "messages", "checkpoints", "scores") if name[0] == "e" else ("predictions",)
+            )
+            offset = 0
+        if size == offset:
+            continue
+        end = offset
+        for start, line in _lines(path, offset, CHUNK):
+            take(start, line)
+            end = start + len(line) + 1
+        if end != offset:
+            _set_offset(conn, run_id, name, end)
+        whole = whole and size - end < CHUNK and not _has_line(path, end)
+    _take_scores(conn, run_id, folder, absorber)
+    absorber.flush()
+    topics |= absorber.topics
+    return whole
+
+
+def _take_scores(conn: sqlite3.Connection, run_id: int, folder: Path, absorber: Absorber) -> None:
+    path = folder / "scores.json"
+    try:
+        stamp = path.stat().st_mtime_ns
+    except OSError:
+        return
+    if stamp == _offset(conn, run_id, "scores.json"):
+        return
+    document = read_json(path)
+    if document is None:
+        return
+    absorber.final_scores(document.get("scores") or [])
+    _set_offset(conn, run_id, "scores.json", stamp)
+
+
+def _lines(path: Path, offset: int, limit: int) -> Iterator[tuple[int, bytes]]:
+    """Complete lines from ``offset`` on with where each starts; at least one, where there is one, however long."""
+    with open(path, "rb") as file:
+        file.seek(offset)
+        data = file.read(limit)
+        while b"\n" not in data:
+            more = file.read(limit)
+            if not more:
+                return
+            data += more
+    for line in data[: data.rindex(b"\n")].split(b"\n"):
+        yield offset, line
+        offset += len(line) + 1
+
+
+def _has_line(path: Path, offset: int) -> bool:
+    return next(_lines(path, offset, 1 << 16), None) is not None
+
+
+def _offset(conn: sqlite3.Connection, run_id: int, name: str) -> int:
+    row = conn.execute("SELECT offset FROM offsets WHERE run = ? AND file = ?", (run_id, name)).fetchone()
+    return row[0] if row else 0
+
+
+def _set_offset(conn: sqlite3.Connection, run_id: int, name: str, offset: int) -> None:
+    conn.execute("INSERT OR REPLACE INTO offsets(run, file, offset) VALUES (?,?,?)", (run_id, name, offset))
+
+
+def _update_row(conn: sqlite3.Connection, row: dict[str, Any], state: State, topics: set[str]) -> None:
+    """Write what differs, so that an unchanged run costs no commit and wakes no panel."""
+    attempt = state.attempt
+    fresh: dict[str, Any] = {
+        "state": state.name,
+        "attempt": state.control.attempt,
+        "position": state.control.position,
+        "exit_code": attempt.exit_code if attempt else None,
+        "signal": attempt.signal if attempt else None,
+        "started": attempt.started if attempt else None,
+        "ended": attempt.ended if attempt else None,
+    }
+    if attempt and attempt.peak_bytes:
+        fresh["peak_bytes"] = max(attempt.peak_bytes, row["peak_bytes"] or 0)
+    if state.name in END_STATES:
+        fresh["reason"] = _end_reason(conn, row["id"], state)
+        fresh["ended"] = fresh["ended"] or row["ended"] or _last_seen(conn, row)
+    elif state.name not in ("queued", "held"):
+        fresh["reason"] = None
+    changed = {key: value for key, value in fresh.items() if row[key] != value}
+    if changed:
+        sets = ", ".join(f"{key} = ?" for key in changed)
+        conn.execute(f"UPDATE runs SET {sets} WHERE id = ?", (*changed.values(), row["id"]))
+        topics.add("runs")
+
+
+def _end_reason(conn: sqlite3.Connection, run_id: int, state: State) -> str | None:
+    """A worker's own words say more than its exit code."""
+    if state.name != "failed":
+        return state.reason
+    said = conn.execute("SELECT summary FROM runs WHERE id = ?", (run_id,)).fetchone()[0]
+    failed = json.loads(said).get("message") if said else None
+    return failed or state.reason
+
+
+def _last_seen(conn: sqlite3.Connection, row: dict[str, Any]) -> float | None:
+    seen = conn.execute(
+        "SELECT max(t) FROM (SELECT max(t) AS t FROM metrics WHERE run = :r UNION ALL "
+        "SELECT max(t) FROM messages WHERE run = :r UNION ALL SELECT mark_time FROM runs WHERE id = :r)",
+        {"r": row["id"]},
+    ).fetchone()
+    return seen[0] if seen else None

@@ -1,0 +1,224 @@
+"""From what a person asks for to a spec in the queue: everything is checked before anything is queued."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from backends.catalog.resolve import ModelError, ResolvedModel, resolve_model
+from backends.data.errors import DataError
+from backends.data.validate import DataReport, validate
+from backends.estimate.memory import estimate
+from backends.jobs.admission import Claim, impossible
+from backends.jobs.dispatcher import capacity_of
+from backends.jobs.errors import QueueError
+from backends.jobs.settings import GENERATION, SettingError, check_settings, training_spec
+from backends.jobs.spec import model_content
+from backends.jobs.submit import need, submit
+from backends.telemetry.sampler import Sampler
+from db.connect import connect
+from db.home import Home
+
+EVAL_TASKS = ("gt",)
+EMBEDDING = "all-MiniLM-L6-v2"
+
+
+def enqueue_eval(
+    home: Home,
+    model: str,
+    *,
+    data: str | os.PathLike[str],
+    image_root: str | os.PathLike[str] | None = None,
+    task: str = "gt",
+    limit: int | None = None,
+    adapter: int | None = None,
+    after: Iterable[int] = (),
+    generation: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    held: bool = False,
+) -> int:
+    """Queue an evaluation.
+
+    Args:
+        model: Tracker name, alias, Hugging Face id or local checkpoint folder.
+        data: FADA chat JSONL (or ShareGPT) with reference answers.
+        image_root: Where its image paths start; default: the file's folder, then its ``images/``.
+        limit: Ask only N questions: a seeded sample over the whole file (FADA files are sorted by category).
+        adapter: A fine-tune run whose adapter (or full model) is evaluated.
+        name: What to call the model in the lists; default: its tracker name or folder name.
+
+    Raises:
+        QueueError: Model, data or a number is wrong, or the job can never fit this machine.
+    """
+    if task not in EVAL_TASKS:
+        raise QueueError(f"there is no evaluation kind {task!r}", hint=f"known: {', '.join(EVAL_TASKS)}")
+    if limit is not None and limit < 1:
+        raise QueueError(f"--limit {limit}: it must be at least 1")
+    resolved = _resolve(home, model)
+    parts: dict[str, Any] = {
+        "kind": "eval",
+        "task": task,
+        "model": _model_part(home, resolved, adapter, name),
+        "data": data_part(_validate(data, image_root, limit), limit),
+        "generation": {**GENERATION, **(generation or {})},
+        "training": None,
+        "scoring": {"embedding": EMBEDDING},
+        **_common(after, held),
+    }
+    return _submit_checked(home, parts)
+
+
+def enqueue_finetune(
+    home: Home,
+    model: str,
+    *,
+    data: str | os.PathLike[str],
+    image_root: str | os.PathLike[str] | None = None,
+    eval_data: str | os.PathLike[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    after: Iterable[int] = (),
+    name: str | None = None,
+    held: bool = False,
+) -> int:
+    """Queue a fine-tune; it leaves ``adapter/`` (LoRA) or ``model/`` (full) in its run directory.
+
+    Args:
+        eval_data: Held-out questions that are scored while it trains; never trained on.
+        settings: See backends.jobs.settings.TRAINING (short names work).
+
+    Raises:
+        QueueError: Model, data or a setting is wrong, or the job can never fit this machine.
+    """
+    try:
+        training = training_spec(check_settings(settings or {}))
+    except SettingError as error:
+        raise QueueError(str(error)) from error
+    if training["method"] == "unsloth":
+        raise QueueError("method=unsloth is not here yet", hint="use method=auto, peft or full")
+    resolved = _resolve(home, model)
+    report = _validate(data, image_root, None)
+    held_out = _validate(eval_data, image_root, None) if eval_data else None
+    if held_out and held_out.sha256 == report.sha256:
+        raise QueueError("training and held-out data are the same file", where=str(eval_data))
+    training["eval_data"] = data_part(held_out, training["eval_limit"]) if held_out else None
+    parts: dict[str, Any] = {
+        "kind": "finetune",
+        "task": None,
+        "model": _model_part(home, resolved, None, name),
+        "data": data_part(report, training["limit"]),
+        "generation": dict(GENERATION),
+        "training": training,
+        "scoring": None,
+        **_common(after, held),
+    }
+    return _submit_checked(home, parts)
+
+
+def enqueue_command(
+    home: Home, command: Sequence[str], *, vram_bytes: int = 0, after: Iterable[int] = (), title: str | None = None
+) -> int:
+    """Queue any command; ``FADA_EVENTS`` names its event file. Without VRAM it takes a slot only.
+
+    Raises:
+        QueueError: There is no such command, or it can never fit.
+    """
+    if not command:
+        raise QueueError("no command was given", hint="write it after --: fada run -- python train.py")
+    if shutil.which(command[0]) is None:
+        raise QueueError(f"there is no command {command[0]!r}", hint="give its path, or check PATH")
+    parts = {
+        "kind": "run",
+        "task": None,
+        "title": title or " ".join(command)[:200],
+        "command": list(command),
+        **_common(after, False),
+    }
+    return _submit_checked(home, parts, reserve=vram_bytes)
+
+
+def enqueue_tool(home: Home, tool: str, arguments: Mapping[str, Any], title: str) -> int:
+    """Queue one of our own tools (phantoms, demo), run by the worker."""
+    parts = {
+        "kind": "tool",
+        "task": None,
+        "title": title,
+        "tool": {"name": tool, "args": dict(arguments)},
+        **_common((), False),
+    }
+    return submit(home, parts)
+
+
+def enqueue_demo(home: Home) -> int:
+    """Queue the demo: the job makes phantoms and a tiny model, then queues evaluate → fine-tune → evaluate."""
+    return enqueue_tool(home, "demo", {}, "demo: synthetic ultrasound, tiny model")
+
+
+def data_part(report: DataReport, limit: int | None) -> dict[str, Any]:
+    """The spec's ``data``: which questions, and hashes that tell when they change."""
+    samples = report.samples if limit is None else min(limit, report.samples)
+    return {
+        "path": str(report.path),
+        "image_root": str(report.image_root),
+        "format": report.format,
+        "limit": limit,
+        "samples": samples,
+        "images": report.images,
+        "sha256": report.sha256,
+        "images_sha256": report.image_stats_sha256,
+    }
+
+
+def _common(after: Iterable[int], held: bool) -> dict[str, Any]:
+    return {"seed": 0, "threads": 1, "device": "auto", "after": list(after), "held": held}
+
+
+def _resolve(home: Home, model: str) -> ResolvedModel:
+    try:
+        with closing(connect(home.fada_db, read_only=True)) as conn:
+            return resolve_model(model, conn)
+    except ModelError as error:
+        raise QueueError(error.message, where=error.where, hint=error.hint) from error
+
+
+def _validate(data: str | os.PathLike[str], root: str | os.PathLike[str] | None, limit: int | None) -> DataReport:
+    try:
+        return validate(Path(data), Path(root) if root else None, limit=limit)
+    except DataError as error:
+        raise QueueError(error.message, where=error.where, hint=error.hint) from error
+
+
+def _model_part(home: Home, model: ResolvedModel, adapter: int | None, name: str | None) -> dict[str, Any]:
+    parent = None
+    if adapter is not None:
+        with closing(connect(home.runs_db, read_only=True)) as conn:
+            run = need(conn, adapter)
+        if run.kind != "finetune":
+            raise QueueError(f"run #{adapter} is no fine-tune", hint="--adapter takes the id of a fine-tune run")
+        parent = run.fingerprint
+    folder = Path(model.source)
+    return {
+        "name": name or model.tracker_name or model.name,
+        "source": model.source,
+        "loader": model.loader,
+        "revision": model.revision,
+        "from_run": adapter,
+        "parent": parent,
+        "content": model_content(folder) if folder.is_absolute() else None,
+    }
+
+
+def _submit_checked(home: Home, parts: dict[str, Any], reserve: int | None = None) -> int:
+    """Refuse at once what can never fit, with both numbers; else reserve what the estimate says."""
+    capacity = capacity_of(Sampler(home).sample({}))
+    if reserve is None:
+        sizes = estimate(parts)
+        reserve = sizes.vram_bytes if capacity.memory == "VRAM" else sizes.host_bytes
+    claim = Claim(0, reserve, exclusive=parts["kind"] == "finetune")
+    hopeless = impossible(claim, capacity)
+    if hopeless:
+        raise QueueError(f"this job {hopeless}", hint="take a smaller model or batch, or another machine")
+    return submit(home, {**parts, "reserve": {"bytes": claim.bytes, "exclusive": claim.exclusive}})

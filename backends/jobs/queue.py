@@ -1,0 +1,191 @@
+"""The queue as people use it: enqueue (see launch), cancel, hold, release, move, retry, resume, remove, wait."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from backends.jobs import store
+from backends.jobs.errors import QueueError
+from backends.jobs.files import read_json
+from backends.jobs.ingest import forget, ingest
+from backends.jobs.launch import enqueue_command, enqueue_demo, enqueue_eval, enqueue_finetune, enqueue_tool
+from backends.jobs.reconcile import tick_and_wake
+from backends.jobs.spawn import start_dispatcher
+from backends.jobs.submit import need, submit
+from db.connect import bump, connect, immediate
+from db.home import Home
+from db.runs.queries import runs_in_state
+from db.runs.rows import Run
+
+__all__ = [
+    "QueueError",
+    "cancel",
+    "enqueue_command",
+    "enqueue_demo",
+    "enqueue_eval",
+    "enqueue_finetune",
+    "enqueue_tool",
+    "hold",
+    "move",
+    "release",
+    "remove",
+    "resume",
+    "retry",
+    "wait",
+]
+
+WAIT_POLL_S = 0.2
+RESUMABLE = ("eval", "finetune")
+
+
+def cancel(home: Home, run_id: int, reason: str = "cancelled by the user", save: bool = False) -> list[str]:
+    """End a run: a waiting one at once, a live one by TERM and then KILL from its runner.
+
+    Args:
+        save: For training: stop after writing a checkpoint instead.
+    """
+    with closing(connect(home.runs_db)) as conn:
+        ingest(conn, home, run_id)
+        run = need(conn, run_id)
+        if run.is_over:
+            raise QueueError(f"run #{run_id} is over already: {run.state}", hint="`fada jobs` shows what runs")
+        change = {"stop": True} if save and run.is_active else {"cancel": reason}
+        with immediate(conn):
+            store.change_control(home.run_dir(run_id), **change)
+        ingest(conn, home, run_id)
+        tick_and_wake(conn, home)
+    if "stop" in change:
+        return [f"#{run_id} was asked to save and stop"]
+    return [f"#{run_id} {'is being stopped' if run.is_active else 'was cancelled'}"]
+
+
+def hold(home: Home, run_id: int) -> list[str]:
+    """Keep a queued run from starting until it is released."""
+    return _change_waiting(home, run_id, "queued", "held", held=True)
+
+
+def release(home: Home, run_id: int) -> list[str]:
+    return _change_waiting(home, run_id, "held", "released", held=False)
+
+
+def _change_waiting(home: Home, run_id: int, state: str, word: str, **changes: Any) -> list[str]:
+    with closing(connect(home.runs_db)) as conn:
+        run = need(conn, run_id)
+        if run.state != state:
+            raise QueueError(f"run #{run_id} is {run.state}, not {state}")
+        with immediate(conn):
+            store.change_control(home.run_dir(run_id), **changes)
+            conn.execute("UPDATE runs SET reason = NULL WHERE id = ?", (run_id,))
+            bump(conn, "runs")
+        ingest(conn, home, run_id)
+        tick_and_wake(conn, home)
+    return [f"#{run_id} {word}"]
+
+
+def move(home: Home, run_id: int, before: int) -> list[str]:
+    """Put a waiting run right before another in the queue."""
+    with closing(connect(home.runs_db)) as conn:
+        for one in (run_id, before):
+            if not need(conn, one).is_waiting:
+                raise QueueError(f"run #{one} does not wait: only queued or held runs have an order")
+        order = [run for run in runs_in_state(conn, "queued", "held") if run.id != run_id]
+        index = next((i for i, run in enumerate(order) if run.id == before), None)
+        if index is None:
+            raise QueueError(f"run #{run_id} cannot be moved before itself")
+        low = order[index - 1].position if index else order[index].position - 2
+        with immediate(conn):
+            store.change_control(home.run_dir(run_id), position=(low + order[index].position) / 2)
+        ingest(conn, home, run_id)
+    return [f"#{run_id} goes before #{before}"]
+
+
+def retry(home: Home, run_id: int) -> int:
+    """Queue a new run with the same spec; the new id."""
+    with closing(connect(home.runs_db)) as conn:
+        run = need(conn, run_id)
+    spec = store.read_spec(Path(run.run_dir))
+    if spec is None:
+        raise QueueError(f"run #{run_id} has no spec any more", where=run.run_dir)
+    frozen = ("id", "format", "versions", "python", "cwd", "env", "created", "fingerprint", "held")
+    parts = {key: value for key, value in spec.items() if key not in frozen}
+    return submit(home, {**parts, "after": [], "retry_of": run_id})
+
+
+def resume(home: Home, run_id: int) -> int:
+    """Queue the next attempt of a run that ended unfinished; the same id."""
+    with closing(connect(home.runs_db)) as conn:
+        ingest(conn, home, run_id)
+        run = need(conn, run_id)
+        if run.kind not in RESUMABLE:
+            raise QueueError(f"run #{run_id} ({run.kind}) cannot be resumed", hint=f"`fada retry {run_id}` starts anew")
+        if not run.is_over or run.state == "done":
+            raise QueueError(f"run #{run_id} is {run.state}: there is nothing to resume")
+        folder = home.run_dir(run_id)
+        if not folder.is_dir():
+            raise QueueError(f"run #{run_id} has no directory any more", where=str(folder))
+        with immediate(conn):
+            begun = store.read_attempt(folder, run.attempt) is not None
+            store.change_control(folder, attempt=run.attempt + begun, cancel=None, stop=False, held=False)
+            conn.execute("UPDATE runs SET state = 'queued', reason = NULL WHERE id = ?", (run_id,))
+            bump(conn, "runs")
+        ingest(conn, home, run_id)
+    start_dispatcher(home)
+    return run_id
+
+
+def remove(home: Home, run_id: int) -> list[str]:
+    """Delete a finished run and its directory; its id is not used again."""
+    with closing(connect(home.runs_db)) as conn:
+        ingest(conn, home, run_id)
+        run = need(conn, run_id)
+        if not run.is_over:
+            raise QueueError(f"run #{run_id} is {run.state}", hint=f"end it first: `fada cancel {run_id}`")
+        waiting = [
+            row[0]
+            for row in conn.execute(
+                "SELECT d.run FROM dependencies d JOIN runs r ON r.id = d.run WHERE d.parent = ? AND r.state IN "
+                "('queued', 'held')",
+                (run_id,),
+            )
+        ]
+        if waiting:
+            raise QueueError(f"run #{run_id} is waited for by #{waiting[0]}", hint=f"`fada cancel {waiting[0]}` first")
+        folder = home.run_dir(run_id)
+        freed = disk_use(folder)
+        with immediate(conn):
+            shutil.rmtree(folder, ignore_errors=True)
+            forget(conn, run_id)
+            conn.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+            bump(conn, "runs", "scores")
+    return [f"#{run_id} removed, {freed / 1e6:.1f} MB freed"]
+
+
+def wait(home: Home, run_ids: Iterable[int], on_change: Callable[[list[Run]], None] | None = None) -> list[Run]:
+    """Wait until every run is over; the runs as they ended. Nothing is lost when the waiting is broken off."""
+    ids = list(run_ids)
+    last: list[Run] = []
+    with closing(connect(home.runs_db)) as conn:
+        while True:
+            tick_and_wake(conn, home)
+            runs = [need(conn, run_id) for run_id in ids]
+            if on_change is not None and runs != last:
+                on_change(runs)
+            last = runs
+            if all(run.is_over for run in runs):
+                return runs
+            time.sleep(WAIT_POLL_S)
+
+
+def disk_use(folder: Path) -> int:
+    """Bytes of all files under a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def result_of(home: Home, run_id: int) -> dict[str, Any]:
+    """What the run's own scores.json holds; empty where it has none."""
+    return read_json(home.run_dir(run_id) / "scores.json") or {}

@@ -1,0 +1,38 @@
+"""Rebuild runs.db from the run directories alone."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+
+from backends.jobs.ingest import PER_RUN_TABLES, adopt, ingest
+from backends.jobs.store import run_ids
+from db.connect import bump, connect, immediate
+from db.home import Home
+
+
+def reindex(home: Home) -> int:
+    """Empty the index and take every run directory in again; how many runs there are. Samples are kept."""
+    with closing(connect(home.runs_db)) as conn:
+        with immediate(conn):
+            for table in ("runs", *PER_RUN_TABLES):
+                conn.execute(f"DELETE FROM {table}")
+            bump(conn, "runs", "metrics", "predictions", "scores", "messages")
+        count = 0
+        for run_id in run_ids(home):
+            if adopt(conn, home, run_id):
+                ingest(conn, home, run_id)
+                count += 1
+        return count
+
+
+def set_aside(home: Home) -> str:
+    """Move a damaged index out of the way; its new name."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    target = home.runs_db.with_name(f"runs.db.damaged-{stamp}")
+    home.runs_db.rename(target)
+    for suffix in ("-wal", "-shm"):
+        side = home.runs_db.with_name(home.runs_db.name + suffix)
+        if side.exists():
+            side.rename(target.with_name(target.name + suffix))
+    return target.name

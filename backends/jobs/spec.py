@@ -1,0 +1,116 @@
+"""A run's spec: frozen at enqueue, so that code, data or settings that change later change nothing unseen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+FORMAT = 1
+_PACKAGES = ("fada-tui", "torch", "transformers", "sentence-transformers", "peft", "trl", "unsloth", "tokenizers")
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS|PASSWD|CREDENTIAL|AUTH|COOKIE|PRIVATE|SIGNATURE", re.IGNORECASE)
+_SECRET_VALUE = re.compile(r"://[^/\s:@]*:[^/\s@]+@|^(sk|hf|ghp|gho|xox[bp])[-_]\w{8,}|-----BEGIN")
+_NOT_OF_THE_JOB = ("FADA_EVENTS", "FADA_RUN", "_", "OLDPWD", "SHLVL", "LS_COLORS")
+_DECIDES = (
+    "kind",
+    "task",
+    "data",
+    "prompt",
+    "generation",
+    "training",
+    "scoring",
+    "seed",
+    "tool",
+    "command",
+    "versions",
+)
+_HASHED_WHOLE = 256 << 20
+
+
+def freeze(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete a spec with what is true now: versions, cwd, environment, time, and its fingerprint."""
+    spec = {
+        "format": FORMAT,
+        **parts,
+        "versions": installed_versions(),
+        "python": sys.executable,
+        "cwd": _cwd(),
+        "env": safe_environment(os.environ),
+        "created": time.time(),
+    }
+    spec["fingerprint"] = fingerprint(spec)
+    return spec
+
+
+def fingerprint(spec: Mapping[str, Any]) -> str:
+    """Hash of what decides the result: 16 hexadecimal digits.
+
+    Where a file lies and when it was made do not; what is in it does.
+    """
+    parts = {key: spec.get(key) for key in _DECIDES}
+    model = spec.get("model") or {}
+    # A local checkpoint is what is in it; a hosted one is its name and revision.
+    known_by = ("content",) if model.get("content") else ("source", "revision")
+    parts["model"] = {key: model.get(key) for key in (*known_by, "loader", "parent", "quantisation")}
+    parts["data"] = _content(spec.get("data"))
+    training = spec.get("training")
+    if training:
+        parts["training"] = {**training, "eval_data": _content(training.get("eval_data"))}
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _content(data: Any) -> Any:
+    if not isinstance(data, Mapping):
+        return data
+    return {key: value for key, value in data.items() if key not in ("path", "image_root", "images_sha256")}
+
+
+def model_content(folder: Path) -> str | None:
+    """Hash of a local checkpoint: whole files up to 256 MiB, else name, size and time of the weights."""
+    if not folder.is_dir():
+        return None
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".json", ".jinja", ".txt", ".model", ".safetensors", ".bin"):
+            digest.update(path.name.encode())
+            status = path.stat()
+            if status.st_size <= _HASHED_WHOLE:
+                digest.update(path.read_bytes())
+            else:
+                digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
+    return digest.hexdigest()[:16]
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of the packages that decide results, from their metadata (nothing is imported)."""
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def safe_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment less anything that looks like a secret, by its name or its value."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in _NOT_OF_THE_JOB and not _SECRET_NAME.search(name) and not _SECRET_VALUE.search(value)
+    }
+
+
+def _cwd() -> str | None:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,201 @@
+"""Load a checkpoint through the transformers Auto classes, and refuse one that does not load whole."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from backends.jobs.job import JobError
+from backends.models.base import Generation, Reply, Request
+from backends.models.device import default_dtype, device_name, pick_device, set_threads
+from backends.models.prompts import PromptFormat, end_tokens
+
+_INSTEAD = "check that the folder is a whole checkpoint of an architecture that this transformers version knows"
+
+
+class TransformersModel:
+    """A loaded model with its processor; satisfies :class:`backends.models.base.VisionLanguageModel`."""
+
+    def __init__(self, model: Any, processor: Any, generation: Generation, warnings: Sequence[str] = ()) -> None:
+        self.model = model
+        self.processor = processor
+        self.generation = generation
+        self.prompts = PromptFormat(processor)
+        self.warnings = list(warnings)
+
+    @property
+    def torch_device(self) -> torch.device:
+        device: torch.device = next(self.model.parameters()).device
+        return device
+
+    @property
+    def device(self) -> str:
+        return device_name(self.torch_device)
+
+    @property
+    def revision(self) -> str | None:
+        return getattr(self.model.config, "_commit_hash", None)
+
+    @property
+    def parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def ask(self, batch: Sequence[Request]) -> list[Reply]:
+        """Answer a batch in one ``generate``, prompts padded on the left."""
+        if not batch:
+            return []
+        encoded = self.prompts.encode(
+            [self.prompts.prompt(request.messages) for request in batch], [request.image for request in batch]
+        ).to(self.torch_device, dtype=self.model.dtype)
+        prompt_length = encoded["input_ids"].shape[1]
+        with torch.inference_mode():
+            tokens = self.model.generate(**encoded, **self._generate_arguments())[:, prompt_length:]
+        texts = self.processor.batch_decode(tokens, skip_special_tokens=True)
+        lengths = [self._length(row) for row in tokens.tolist()]
+        return [Reply(text.strip(), length) for text, length in zip(texts, lengths, strict=True)]
+
+    def unload(self) -> None:
+        """Free the weights."""
+        self.model = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _generate_arguments(self) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            "max_new_tokens": self.generation.max_new_tokens,
+            "do_sample": self.generation.do_sample,
+            "num_beams": 1,
+        }
+        if not self.generation.do_sample:
+            arguments |= {"temperature": None, "top_p": None, "top_k": None}
+        return arguments
+
+    def _length(self, row: list[int]) -> int:
+        ends = end_tokens(self.model, self.prompts.tokenizer)
+        return next((i + 1 for i, token in enumerate(row) if token in ends), len(row))
+
+
+def load(
+    source: str | os.PathLike[str],
+    adapter: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    threads: int = 1,
+    *,
+    revision: str | None = None,
+    generation: Generation | None = None,
+    trainable: bool = False,
+    dtype: torch.dtype | None = None,
+) -> TransformersModel:
+    """Load ``source`` (a checkpoint folder, a LoRA folder or a hub id), with ``adapter`` on top where given.
+
+    No code from the checkpoint is ever run. A local folder is read without asking the network.
+
+    Args:
+        trainable: leave an adapter's weights trainable.
+        dtype: of the weights; default bfloat16 on CUDA, float32 on the CPU.
+
+    Raises:
+        JobError: the folder is missing, has no processor, is not known, or does not fill the model's weights.
+    """
+    set_threads(threads)
+    target = pick_device(device)
+    source, adapter = _split_adapter(str(source), adapter)
+    if Path(source).is_dir():
+        revision = None
+    elif Path(source).is_absolute() or source.startswith("."):
+        raise JobError(f"{source}: no such checkpoint folder", "give a folder that holds config.json, or a hub id")
+    processor = _load_processor(source, revision)
+    model, warnings = _load_weights(source, revision, dtype or default_dtype(target))
+    if adapter is not None:
+        model = _load_adapter(model, Path(adapter), trainable)
+    model.to(target)
+    model.eval()
+    return TransformersModel(model, processor, generation or Generation(), warnings)
+
+
+def restore_weights(model: Any, folder: str | os.PathLike[str]) -> None:
+    """Fill ``model`` with the weights of a checkpoint of the same architecture.
+
+    Raises:
+        JobError: as :func:`load`.
+    """
+    saved, _ = _load_weights(str(folder), None, model.dtype)
+    model.load_state_dict(saved.state_dict())
+
+
+def _split_adapter(source: str, adapter: str | os.PathLike[str] | None) -> tuple[str, str | None]:
+    """A LoRA folder given as the model names its base itself."""
+    config = Path(source) / "adapter_config.json"
+    if adapter is not None or not config.is_file() or (Path(source) / "config.json").is_file():
+        return source, None if adapter is None else str(adapter)
+    base = json.loads(config.read_text()).get("base_model_name_or_path")
+    if not base:
+        raise JobError(f"{config}: names no base model", "give the base model, and this folder as its adapter")
+    return str(base), source
+
+
+def _load_processor(source: str, revision: str | None) -> Any:
+    try:
+        processor: Any = AutoProcessor.from_pretrained(source, revision=revision, trust_remote_code=False)
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        raise JobError(
+            f"{source}: the processor does not load: {_first_line(error)}",
+            "the folder needs processor and tokenizer files beside config.json (processor.save_pretrained writes them)",
+        ) from error
+    if not hasattr(processor, "tokenizer") or not hasattr(processor, "image_processor"):
+        raise JobError(
+            f"{source}: no processor for images and text (found only {type(processor).__name__})",
+            "copy the base model's processor files into the folder",
+        )
+    if processor.tokenizer.pad_token is None:
+        processor.tokenizer.pad_token = processor.tokenizer.eos_token
+    return processor
+
+
+def _load_weights(source: str, revision: str | None, dtype: torch.dtype) -> tuple[Any, list[str]]:
+    try:
+        loaded: Any = AutoModelForImageTextToText.from_pretrained(
+            source, revision=revision, dtype=dtype, trust_remote_code=False, output_loading_info=True
+        )
+    except (OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise JobError(f"{source}: the model does not load: {_first_line(error)}", _INSTEAD) from error
+    model, info = loaded
+    # transformers fills whatever is missing with random numbers and only logs it.
+    for kind in ("missing_keys", "mismatched_keys"):
+        keys = sorted(str(key[0] if isinstance(key, tuple) else key) for key in info[kind])
+        if keys:
+            named = ", ".join(keys[:3]) + (", …" if len(keys) > 3 else "")
+            raise JobError(f"{source}: {len(keys)} {kind.replace('_', ' ')} in the weights: {named}", _INSTEAD)
+    unexpected = sorted(info["unexpected_keys"])
+    warnings = [f"{source}: {len(unexpected)} weights were not used, {unexpected[0]} first"] if unexpected else []
+    return model, warnings
+
+
+def _load_adapter(model: Any, folder: Path, trainable: bool) -> Any:
+    from peft import PeftModel
+
+    if not (folder / "adapter_config.json").is_file():
+        raise JobError(f"{folder}: no adapter_config.json", "give a folder that a LoRA fine-tune has left")
+    try:
+        return PeftModel.from_pretrained(model, str(folder), is_trainable=trainable)
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise JobError(
+            f"{folder}: the adapter does not fit the model: {_first_line(error)}",
+            "use the base model that the adapter was trained on",
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

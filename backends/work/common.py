@@ -1,0 +1,121 @@
+"""What evaluating and fine-tuning share: the samples of a spec, its model, images, and careful writing."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from backends.data.chat import read_chat
+from backends.data.sample import Sample
+from backends.data.subset import choose
+from backends.jobs.job import Job, JobError
+from backends.models.base import Generation
+from backends.models.transformers_loader import TransformersModel, load
+
+ImageErrors = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""What Pillow raises for a file that is missing, cut off, not an image, or absurdly large."""
+
+
+def read_samples(path: str, image_root: str | None, limit: int | None, seed: int) -> list[Sample]:
+    """The samples of a FADA chat file that ``limit`` and ``seed`` take, in file order.
+
+    Raises:
+        backends.data.errors.DataError: the file is empty or a line cannot be read.
+    """
+    return choose(read_chat(Path(path), Path(image_root) if image_root else None), limit, seed)
+
+
+def load_model(
+    job: Job, generation: Generation, *, trainable: bool = False, dtype: torch.dtype | None = None
+) -> TransformersModel:
+    """The model of a spec, with the adapter or instead the model that ``from_run`` has left.
+
+    Raises:
+        JobError: the run left nothing, or the model does not load.
+    """
+    model = job.spec["model"]
+    source, adapter = model["source"], None
+    run = model.get("from_run")
+    if run is not None:
+        left = job.home.run_dir(int(run))
+        if (left / "adapter").is_dir():
+            adapter = left / "adapter"
+        elif (left / "model").is_dir():
+            source = str(left / "model")
+        else:
+            raise JobError(f"run {run} left neither adapter/ nor model/ in {left}", f"see fada job {run}")
+    loaded = load(
+        source,
+        adapter,
+        job.spec.get("device") or "auto",
+        int(job.spec.get("threads") or 1),
+        revision=model.get("revision"),
+        generation=generation,
+        trainable=trainable,
+        dtype=dtype,
+    )
+    for warning in loaded.warnings:
+        job.events.message("warning", warning)
+    return loaded
+
+
+def generation_of(spec: dict[str, Any]) -> Generation:
+    """The spec's generation settings, defaults where they are absent."""
+    given = spec.get("generation") or {}
+    return Generation(int(given.get("max_new_tokens") or 64), bool(given.get("do_sample")))
+
+
+def open_image(sample: Sample) -> Image.Image:
+    """Decode a sample's image to RGB. Raises one of :data:`ImageErrors`."""
+    if sample.problem:
+        raise ValueError(sample.problem)
+    with Image.open(sample.image_file) as image:
+        if image.mode.startswith("I;16"):  # convert would cut off at 255 instead of scaling
+            return image.convert("I").point(lambda value: value / 256).convert("L").convert("RGB")
+        return image.convert("RGB")
+
+
+class Throttle:
+    """``ready()`` is True at most once every ``seconds``; the first time at once where ``at_once``."""
+
+    def __init__(self, seconds: float, *, at_once: bool = True) -> None:
+        self.seconds = seconds
+        self._next = 0.0 if at_once else time.monotonic() + seconds
+
+    def ready(self) -> bool:
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self.seconds
+        return True
+
+    def spent(self, seconds: float, share: float = 0.05) -> None:
+        """After work that took ``seconds``: wait so long that it stays below ``share`` of the time."""
+        self._next = time.monotonic() + max(self.seconds, seconds / share)
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Replace ``path`` whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "w", encoding="utf-8") as file:
+        json.dump(document, file, ensure_ascii=False, allow_nan=False, indent=1)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside ``folder`` outlast a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,116 @@
+"""Training examples for any processor: prompt and image tokens masked, loss on the answer's tokens only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from backends.data.sample import Sample
+from backends.models.base import question_messages
+from backends.models.prompts import PromptFormat
+from backends.work.common import open_image
+
+IGNORED = -100
+"""Label of a token without loss (the default of torch's cross-entropy)."""
+
+Features = dict[str, Tensor]
+"""Model inputs of one example, leading dimension 1 for sequences, with ``labels``."""
+
+CACHE_BYTES = 512 * 2**20
+
+
+class Encoder:
+    """Turns samples into features. The prompt is encoded exactly as when asking, the answer's tokens appended."""
+
+    def __init__(self, prompts: PromptFormat, ends: frozenset[int]) -> None:
+        self.prompts = prompts
+        self.tokenizer = prompts.tokenizer
+        self.ends = ends
+
+    def encode(self, sample: Sample) -> Features:
+        """Features of one sample. Raises an image error for an image that cannot be decoded."""
+        messages = question_messages(sample.question, sample.system)
+        prompt = self.prompts.prompt(messages)
+        encoded = dict(self.prompts.encode([prompt], [open_image(sample)]))
+        answer = self._answer_ids(self.prompts.answer_tail(messages, prompt, sample.reference))
+        shape = encoded["input_ids"].shape
+        features = {
+            name: _append(name, tensor, answer) if tensor.shape[:2] == shape else tensor
+            for name, tensor in encoded.items()
+        }
+        masked = torch.full(tuple(shape), IGNORED)
+        features["labels"] = torch.cat([masked, answer[None]], dim=1)
+        return features
+
+    def _answer_ids(self, tail: str) -> Tensor:
+        ids: list[int] = self.tokenizer(tail, add_special_tokens=False)["input_ids"]
+        end = next((i for i, token in enumerate(ids) if token in self.ends), None)
+        ids = [*ids, self.tokenizer.eos_token_id] if end is None else ids[: end + 1]
+        return torch.tensor(ids)
+
+
+def _append(name: str, tensor: Tensor, answer: Tensor) -> Tensor:
+    if name == "input_ids":
+        return torch.cat([tensor, answer[None]], dim=1)
+    if name == "attention_mask":
+        return torch.cat([tensor, torch.ones_like(answer)[None]], dim=1)
+    if tensor.dim() == 2:  # token types: 0 is text
+        return torch.cat([tensor, torch.zeros_like(answer)[None]], dim=1)
+    repeats = [tensor[:, -1:]] * len(answer)  # what text may look at: as the prompt's last token
+    return torch.cat([tensor, *repeats], dim=1)
+
+
+class EncodedSamples(Dataset[Features]):
+    """Samples encoded when first used and kept while they fit in ``cache_bytes``: epochs repeat them."""
+
+    def __init__(self, samples: Sequence[Sample], encoder: Encoder, cache_bytes: int = CACHE_BYTES) -> None:
+        self.samples = samples
+        self.encoder = encoder
+        self._room = cache_bytes
+        self._kept: dict[int, Features] = {}
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Features:
+        found = self._kept.get(index)
+        if found is not None:
+            return found
+        features = self.encoder.encode(self.samples[index])
+        size = sum(tensor.nbytes for tensor in features.values())
+        if size <= self._room:
+            self._room -= size
+            self._kept[index] = features
+        return features
+
+
+class Collate:
+    """Joins features into a batch, padded on the right; counts the samples and tokens that went by."""
+
+    def __init__(self, pad_id: int) -> None:
+        self.fill: dict[str, int] = {"input_ids": pad_id, "labels": IGNORED}
+        self.samples = 0
+        self.tokens = 0
+
+    def __call__(self, batch: Sequence[Features]) -> dict[str, Any]:
+        self.samples += len(batch)
+        self.tokens += sum(features["input_ids"].shape[1] for features in batch)
+        return {name: _join([features[name] for features in batch], self.fill.get(name, 0)) for name in batch[0]}
+
+
+def _join(tensors: Sequence[Tensor], fill: int) -> Tensor:
+    """Concatenate along the first dimension; the others are padded to the largest (tiles of images too)."""
+    widest = [max(sizes) for sizes in zip(*(tensor.shape[1:] for tensor in tensors), strict=True)]
+    padded = []
+    for tensor in tensors:
+        missing = [want - have for want, have in zip(widest, tensor.shape[1:], strict=True)]
+        if any(missing):
+            pads = [amount for miss in reversed(missing) for amount in (0, miss)]
+            tensor = functional.pad(tensor, pads, value=fill)
+        padded.append(tensor)
+    return torch.cat(padded)

@@ -1,0 +1,124 @@
+"""Ask a model every question of a data file, keep each answer, and score them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from transformers import set_seed
+
+from backends.data.sample import Sample
+from backends.jobs.job import Job, JobError
+from backends.models.device import versions
+from backends.scoring.answer import Answer
+from backends.scoring.embedding import Embedder, EmbeddingError
+from backends.scoring.score import score_answers
+from backends.work.asking import Asker
+from backends.work.common import Throttle, generation_of, load_model, read_samples, write_json
+from backends.work.predictions import Predictions
+
+PROGRESS_EVERY_S = 0.25
+SCORE_EVERY_S = 2.0
+
+
+def evaluate(job: Job) -> dict[str, Any]:
+    """Run an evaluation of kind ``gt``: the answers go to predictions.jsonl, the scores to scores.json.
+
+    Answers already in predictions.jsonl are kept and not asked again.
+
+    Returns:
+        The summary: counts, speed and the overall scores.
+
+    Raises:
+        JobError: the spec, the data or the model cannot be used.
+    """
+    spec, data = job.spec, job.spec["data"]
+    if data is None:
+        raise JobError("an evaluation needs data", "give --data FILE.jsonl")
+    seed = int(spec.get("seed") or 0)
+    set_seed(seed)
+    samples = read_samples(data["path"], data.get("image_root"), data.get("limit"), seed)
+    embedder = _embedder(spec["scoring"]["embedding"])
+    model = load_model(job, generation_of(spec))
+    predictions = Predictions(job.predictions)
+    job.events.started(device=model.device, versions=versions(), total=len(samples), unit="samples")
+    try:
+        speed = _ask_all(job, Asker(model, int(spec["generation"]["batch_size"])), samples, predictions)
+    finally:
+        predictions.close()
+    model.unload()
+    answers = [predictions.answers[sample.id] for sample in samples]
+    job.events.progress(len(samples), len(samples), "samples", "score")
+    scores = score_answers(answers, embedder=embedder, seed=seed)
+    write_json(job.dir / "scores.json", {"scores": scores, "finished": True, "embedding": embedder.loaded})
+    return _summary(answers, scores, speed)
+
+
+def _embedder(name: str) -> Embedder:
+    try:
+        return Embedder(name)
+    except EmbeddingError as error:
+        raise JobError(error.message, error.hint) from error
+
+
+def _ask_all(job: Job, asker: Asker, samples: Sequence[Sample], predictions: Predictions) -> dict[str, Any]:
+    kept = frozenset(predictions.answers)
+    total, done = len(samples), sum(sample.id in kept for sample in samples)
+    waiting = total - done
+    if done:
+        job.events.message("info", f"{done} of {total} answers are there already")
+    job.events.progress(done, total, "samples", "ask")
+    tell, grow = Throttle(PROGRESS_EVERY_S), Throttle(SCORE_EVERY_S, at_once=False)
+    start, tokens, halved = time.perf_counter(), 0, 0
+    for results in asker.run(samples, skip=kept):
+        for asked in results:
+            reply = asked.reply
+            predictions.add(
+                asked.sample,
+                prediction=reply.text if reply else None,
+                latency_s=asked.latency_s,
+                output_tokens=reply.output_tokens if reply else None,
+                error=asked.error,
+            )
+            tokens += reply.output_tokens if reply else 0
+        done += len(results)
+        if asker.halved > halved:
+            halved = asker.halved
+            job.events.message("warning", f"out of memory: the batch is now {asker.batch_size}")
+        if tell.ready():
+            job.events.progress(done, total, "samples", "ask")
+        if grow.ready():
+            _grow(job, predictions, grow)
+    seconds = time.perf_counter() - start
+    job.events.progress(done, total, "samples", "ask")
+    _grow(job, predictions, grow)
+    return {"asked_now": waiting, "seconds": round(seconds, 3), "tokens": tokens, "halved": asker.halved}
+
+
+def _grow(job: Job, predictions: Predictions, throttle: Throttle) -> None:
+    start = time.perf_counter()
+    for row in score_answers(list(predictions.answers.values()), resamples=0, partial=True):
+        if is_overall(row):
+            job.events.score(**row)
+    throttle.spent(time.perf_counter() - start)
+
+
+def is_overall(score: Mapping[str, Any]) -> bool:
+    """True for a row over all questions and categories."""
+    return score.get("question") is None and score.get("category") is None
+
+
+def _summary(answers: Sequence[Answer], scores: Sequence[Mapping[str, Any]], speed: dict[str, Any]) -> dict[str, Any]:
+    failed = sum(answer.error is not None for answer in answers)
+    seconds, asked = speed["seconds"], speed["asked_now"]
+    overall = {str(row["metric"]): row["value"] for row in scores if is_overall(row)}
+    return {
+        "samples": len(answers),
+        "answered": len(answers) - failed,
+        "failed": failed,
+        "samples_per_s": round(asked / seconds, 2) if asked and seconds else None,
+        "tokens_per_s": round(speed["tokens"] / seconds, 1) if asked and seconds else None,
+        **speed,
+        "scores": overall,
+    }

@@ -1,0 +1,157 @@
+"""What the queries on runs.db return: frozen dataclasses, safe to hand to another thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+ACTIVE_STATES = ("starting", "running", "paused")
+WAITING_STATES = ("queued", "held")
+END_STATES = ("done", "failed", "cancelled", "lost")
+STATES = WAITING_STATES + ACTIVE_STATES + END_STATES
+
+
+@dataclass(frozen=True)
+class Run:
+    """One job as the queue and the history show it. Times are Unix seconds, memory is bytes."""
+
+    id: int
+    kind: str
+    task: str | None
+    model: str
+    state: str
+    reason: str | None
+    exit_code: int | None
+    signal: int | None
+    attempt: int
+    created: float
+    started: float | None
+    ended: float | None
+    done: int | None
+    total: int | None
+    unit: str | None
+    phase: str | None
+    rate: float | None
+    """Units a second over the recent past, from the event times."""
+    after: tuple[int, ...]
+    reserved_bytes: int | None
+    peak_bytes: int | None
+    run_dir: str
+    fingerprint: str | None
+    position: float
+    """Order in the queue: lower goes first."""
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in ACTIVE_STATES
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.state in WAITING_STATES
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in END_STATES
+
+    @property
+    def fraction(self) -> float | None:
+        """0..1, or None where the total is not known."""
+        if self.done is None or not self.total:
+            return None
+        return min(1.0, self.done / self.total)
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds to go at the present rate, or None."""
+        if self.state != "running" or not self.rate or self.done is None or not self.total:
+            return None
+        return max(0.0, (self.total - self.done) / self.rate)
+
+
+@dataclass(frozen=True)
+class MetricPoint:
+    """One value of a curve, for instance ``loss`` at a step."""
+
+    name: str
+    step: int
+    value: float
+    time: float
+
+
+@dataclass(frozen=True)
+class MetricSummary:
+    """``last`` is the value at the highest step."""
+
+    name: str
+    last: float
+    count: int
+    min: float
+    max: float
+
+
+@dataclass(frozen=True)
+class Message:
+    time: float
+    level: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One answer beside its reference; ``error`` is set instead of an answer that could not be made."""
+
+    id: str
+    image_path: str
+    category: str | None
+    question: str
+    prediction: str | None
+    reference: str
+    latency_s: float | None
+    output_tokens: int | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """``kind``: collapse, coverage, duplicate, fingerprint, contamination or composition."""
+
+    kind: str
+    question: str | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score and what it takes to believe it. Values are on 0..1 (cosine -1..1); ``n`` counts what was asked."""
+
+    run: int | None
+    model: str
+    kind: str
+    metric: str
+    question: str | None
+    category: str | None
+    value: float
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    answered: int
+    failed: int
+    source: str
+    floors: dict[str, float] = field(default_factory=dict)
+    references: dict[str, float] = field(default_factory=dict)
+    alarms: tuple[Alarm, ...] = ()
+    fingerprint: str | None = None
+    partial: bool = False
+    """True while the run still grows it."""
+    step: int | None = None
+    """Where it was made during training (held-out score at a step)."""
+
+
+@dataclass(frozen=True)
+class RunDetail:
+    """Everything of one run that fits in memory whatever its length."""
+
+    run: Run
+    spec: dict[str, Any]
+    metrics: dict[str, MetricSummary]
+    messages: tuple[Message, ...]

@@ -1,0 +1,328 @@
+"""From Markdown blocks to what a tracker note says. Shapes and heading words decide, never one file's lines."""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from db.tracker.blocks import Cell, Fence, Heading, ItemList, Paragraph, Row, Table, front_matter, plain, read_blocks
+from db.tracker.document import (
+    BenchmarkRow,
+    Document,
+    ItemRow,
+    ModelRow,
+    PaperRow,
+    PhaseRow,
+    PipelineRow,
+    RouteRow,
+    SectionRow,
+    SummaryCell,
+    TaskRow,
+    Warning,
+    role_of,
+)
+from db.tracker.rows import DocumentScore
+from db.tracker.source import Source
+from db.tracker.values import ladder_status, scores_in_prose
+
+_BOX = re.compile(r"\[([ xX])\](?:\s+|$)")
+_TASK = re.compile(r"(?P<name>.+?)(?:\s+\((?P<abbreviation>[^()]{1,20})\))?(?:\s+[-\u2013\u2014]\s+(?P<rest>.+))?")
+_TUNING = re.compile(r"fine[\s-]?tun(e|ing)\b", re.IGNORECASE)
+_EXPORT = re.compile(r"\bexport", re.IGNORECASE)
+_SUMMARY = re.compile(r"\b(summary|stats|statistics)\b", re.IGNORECASE)
+_BENCHMARK = re.compile(r"\bbench(mark)?s?\b|\bbenchmarks\b", re.IGNORECASE)
+_PAPERS = re.compile(r"\b(papers?|literature|references|publications)\b", re.IGNORECASE)
+_CANNOT = re.compile(r"\b(cannot|can't|api only|not possible)\b", re.IGNORECASE)
+
+
+def read_document(source: Source) -> Document:
+    """Everything recognised in a note. A text with no model table gives a document without models."""
+    with _no_cycle_search():
+        return _Recogniser(source).document()
+
+
+@contextmanager
+def _no_cycle_search() -> Iterator[None]:
+    """A long table makes millions of objects and no cycles; looking for some takes longer than reading it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+class _Recogniser:
+    def __init__(self, source: Source) -> None:
+        self.front_matter = front_matter(source)[0]
+        self.blocks = read_blocks(source)
+        self.skipped_title = _document_title(self.blocks)
+        self.warnings: list[Warning] = []
+        self.sections: dict[int, SectionRow] = {}
+        self.models: dict[str, ModelRow] = {}
+        self.phases: dict[int, PhaseRow] = {}
+        self.items: list[ItemRow] = []
+        self.papers: list[PaperRow] = []
+        self.benchmarks: dict[int, BenchmarkRow] = {}
+        self.finetune: list[RouteRow] = []
+        self.exports: list[RouteRow] = []
+        self.pipelines: list[PipelineRow] = []
+        self.summary: list[SummaryCell] = []
+
+    def document(self) -> Document:
+        for block in self.blocks:
+            if isinstance(block, Table):
+                self._table_kind(block)(block)
+            elif isinstance(block, ItemList):
+                self._list(block)
+            elif isinstance(block, Paragraph):
+                self._paragraph(block)
+            elif isinstance(block, Fence) and self._topic(block.headings) == "export":
+                self.pipelines.append(PipelineRow(_title(block.headings), block.text.strip(), block.line))
+        return Document(
+            tuple(self.front_matter),
+            tuple(self.sections.values()),
+            tuple(self.models.values()),
+            tuple(self.phases.values()),
+            tuple(self._numbered()),
+            tuple(self.papers),
+            tuple(row for row in self.benchmarks.values() if row.facts or row.tasks),
+            tuple(self.finetune),
+            tuple(self.exports),
+            tuple(self.pipelines),
+            tuple(self.summary),
+            tuple(sorted(self.warnings, key=lambda warning: warning.line)),
+        )
+
+    def _warn(self, line: int, text: str) -> None:
+        self.warnings.append(Warning(line + 1, text))
+
+    def _topic(self, headings: tuple[Heading, ...]) -> str | None:
+        """What the outermost telling heading is about; the one title above everything does not count."""
+        for heading in headings:
+            if heading.line == self.skipped_title:
+                continue
+            if _SUMMARY.search(heading.title):
+                return "summary"
+            if _EXPORT.search(heading.title):
+                return "export"
+            if _TUNING.search(heading.title):
+                return "finetune"
+            if _BENCHMARK.search(heading.title):
+                return "benchmark"
+            if _PAPERS.search(heading.title):
+                return "papers"
+        return None
+
+    def _table_kind(self, table: Table) -> Callable[[Table], None]:
+        names = {name.casefold() for name in _column_names(table.header)}
+        topic = self._topic(table.headings)
+        if not any(role_of(name) == "model" for name in names):
+            return {"summary": self._summary_table, "benchmark": self._facts}.get(topic or "", self._ignored)
+        if any(name.startswith(("train time", "training time")) or name == "mobile export" for name in names):
+            return self._finetune_table
+        if any(re.fullmatch(r"q\d\S* size", name) for name in names):
+            return self._export_table
+        if names & {"path", "format", "priority"} and (topic == "export" or "status" not in names):
+            return self._export_table
+        if "status" in names or topic is None:
+            return self._model_table
+        return {"export": self._export_table, "finetune": self._finetune_table}.get(topic, self._ignored)
+
+    def _ignored(self, table: Table) -> None:
+        """A table of something else: it stays in the text and is not indexed."""
+
+    def _model_table(self, table: Table) -> None:
+        heading = table.headings[-1] if table.headings else Heading(0, "Models", -1)
+        path = tuple(above.title for above in table.headings[:-1])
+        self.sections.setdefault(heading.line, SectionRow(heading.title, path, heading.level, heading.line))
+        section = list(self.sections).index(heading.line)
+        names = _column_names(table.header)
+        name_at = next(index for index, name in enumerate(names) if role_of(name) == "model")
+        for row in table.rows:
+            self._check_width(row, len(names))
+            model = self._model(table, row, section, names, plain(row.cells[name_at].text))
+            if not model.name:
+                self._warn(row.line, "a row without a model name: left out")
+            elif model.name in self.models:
+                first = self.models[model.name].line + 1
+                self._warn(row.line, f"{model.name} stands here a second time (first in line {first}): left out")
+            else:
+                self.models[model.name] = model
+
+    def _check_width(self, row: Row, width: int) -> None:
+        if row.given < width:
+            self._warn(row.line, f"the row has {row.given} cells, its table {width}: the last ones are taken as empty")
+        elif row.given > width:
+            self._warn(row.line, f"the row has {row.given} cells, its table {width}: what is beyond is not read")
+        if row.cells and row.cells[0].start is None:
+            self._warn(row.line, "the cells of this row could not be located: it is read, and cannot be edited here")
+
+    def _model(self, table: Table, row: Row, section: int, names: list[str], name: str) -> ModelRow:
+        cells: dict[str, Cell] = dict(zip(names, row.cells, strict=True))
+        columns = {column: cell.text for column, cell in cells.items()}
+        by_role = {role_of(column): text for column, text in reversed(columns.items())}
+        words = plain(by_role.get("status", ""))
+        status = ladder_status(words) or words or "TODO"
+        scores: list[DocumentScore] = []
+        for column, text in columns.items():
+            if role_of(column) in ("model", "status", "size", "vram"):
+                continue
+            found, unclear = scores_in_prose(text, status, is_score_column=column.casefold().startswith("score"))
+            scores += found
+            for figure in unclear if role_of(column) == "notes" else ():
+                self._warn(row.line, f"{name}: what {figure!r} measures is not said: not taken as a score")
+        size, vram, notes = (by_role.get(role) for role in ("size", "vram", "notes"))
+        return ModelRow(name, section, table, row.line, columns, cells, size, vram, status, notes, tuple(scores))
+
+    def _finetune_table(self, table: Table) -> None:
+        title = _title(table.headings)
+        kind = "other"
+        for word in ("verified", "likely"):
+            kind = word if word in title.casefold() else kind
+        self.finetune += _routes(table, "cannot" if _CANNOT.search(title) else kind)
+
+    def _export_table(self, table: Table) -> None:
+        names = {name.casefold() for name in _column_names(table.header)}
+        is_native = "format" in names or "native" in _title(table.headings).casefold()
+        self.exports += _routes(table, "native" if is_native and "priority" not in names else "candidate")
+
+    def _facts(self, table: Table) -> None:
+        benchmark = self._benchmark(table.headings)
+        if benchmark is None or len(table.header.cells) < 2:
+            return
+        facts = tuple((plain(row.cells[0].text), row.cells[1].text, row.line) for row in table.rows)
+        self._put(table.headings, replace(benchmark, facts=benchmark.facts + facts))
+
+    def _benchmark(self, headings: tuple[Heading, ...]) -> BenchmarkRow | None:
+        if self._topic(headings) != "benchmark":
+            return None
+        heading = headings[-1]
+        name = re.sub(r"\s*\([^()]*\)\s*$", "", heading.title)
+        return self.benchmarks.get(heading.line, BenchmarkRow(name, heading.title, None, (), (), heading.line))
+
+    def _put(self, headings: tuple[Heading, ...], benchmark: BenchmarkRow) -> None:
+        self.benchmarks[headings[-1].line] = benchmark
+
+    def _summary_table(self, table: Table) -> None:
+        title = _title(table.headings)
+        names = _column_names(table.header)
+        for row in table.rows:
+            label = plain(row.cells[0].text)
+            for name, cell in zip(names[1:], row.cells[1:], strict=True):
+                self.summary.append(SummaryCell(title, label, name, plain(cell.text), row.line))
+
+    def _paragraph(self, block: Paragraph) -> None:
+        title = _title(block.headings)
+        if self._topic(block.headings) == "finetune" and _CANNOT.search(title):
+            for name in re.split(r"[,;\n]", plain(block.text)):
+                if name.strip(" ."):
+                    self.finetune.append(RouteRow("cannot", title, name.strip(" ."), {}, block.line))
+        benchmark = self._benchmark(block.headings) if block.quoted else None
+        if benchmark and benchmark.description is None:
+            self._put(block.headings, replace(benchmark, description=plain(block.text)))
+
+    def _list(self, block: ItemList) -> None:
+        boxes = [item for item in block.items if _BOX.match(item.text)]
+        topic = self._topic(block.headings)
+        intro = plain(block.intro or "").rstrip(": ")
+        if boxes:
+            self._checklist(block)
+        elif topic == "papers" or (_PAPERS.search(intro) and len(intro) < 40):
+            self._papers(block, intro if topic != "papers" else _title(block.headings))
+        elif topic == "benchmark" and all(item.number is not None for item in block.items):
+            self._tasks(block)
+        elif topic == "finetune" and _CANNOT.search(_title(block.headings)):
+            for item in block.items:
+                self.finetune.append(RouteRow("cannot", _title(block.headings), plain(item.text), {}, item.line))
+
+    def _checklist(self, block: ItemList) -> None:
+        heading = block.headings[-1] if block.headings else Heading(0, "Items", -1)
+        self.phases.setdefault(heading.line, PhaseRow(heading.title, heading.line))
+        phase = list(self.phases).index(heading.line)
+        for item in block.items:
+            box = _BOX.match(item.text)
+            if box is None:
+                continue
+            text = plain(" ".join(item.text[box.end() :].split()))
+            mark = None if item.column is None else item.column + 1
+            # 0 stands for "no number yet": _numbered gives one.
+            self.items.append(ItemRow(item.number or 0, phase, text, box[1] != " ", item.line, mark))
+
+    def _numbered(self) -> list[ItemRow]:
+        """The items, each with a number of its own; one that repeats or is missing goes on from the highest."""
+        highest = max((item.number for item in self.items), default=0)
+        taken: set[int] = set()
+        result = []
+        for item in self.items:
+            number = item.number
+            if number == 0 or number in taken:
+                highest += 1
+                said = f"item {number} stands twice" if number else "a check box without a number"
+                self._warn(item.line, f"{said}: this one is called {highest} here")
+                number = highest
+            taken.add(number)
+            result.append(replace(item, number=number))
+        return result
+
+    def _papers(self, block: ItemList, name: str) -> None:
+        for item in block.items:
+            text = " ".join(item.text.split())
+            bold = re.match(r"\*\*(.+?)\*\*", text)
+            title = (
+                bold[1]
+                if bold
+                else re.split(r"\s+\(|\s+[-\u2013\u2014]\s+", text, maxsplit=1)[0].strip('"\u201c\u201d')
+            )
+            self.papers.append(PaperRow(name, item.number, plain(title), plain(text), item.line))
+
+    def _tasks(self, block: ItemList) -> None:
+        benchmark = self._benchmark(block.headings)
+        if benchmark is None:
+            return
+        tasks = list(benchmark.tasks)
+        for item in block.items:
+            match = _TASK.fullmatch(plain(" ".join(item.text.split())))
+            if match:
+                number = item.number or 0
+                tasks.append(TaskRow(number, match["name"], match["abbreviation"], match["rest"], item.line))
+        self._put(block.headings, replace(benchmark, tasks=tuple(tasks)))
+
+
+def _document_title(blocks: list[Heading | Table | ItemList | Paragraph | Fence]) -> int | None:
+    """The line of the one heading that stands above all others, for instance ``# FADA fine-tuning tracker``."""
+    headings = [block for block in blocks if isinstance(block, Heading)]
+    if len(headings) > 1 and all(other.level > headings[0].level for other in headings[1:]):
+        return headings[0].line
+    return None
+
+
+def _title(headings: tuple[Heading, ...]) -> str:
+    return headings[-1].title if headings else ""
+
+
+def _column_names(header: Row) -> list[str]:
+    """Each column's name, once: an empty one is ``Column 3``, a second ``Notes`` is ``Notes (2)``."""
+    names: list[str] = []
+    for index, cell in enumerate(header.cells, start=1):
+        name = wanted = plain(cell.text) or f"Column {index}"
+        again = 2
+        while name in names:
+            name = f"{wanted} ({again})"
+            again += 1
+        names.append(name)
+    return names
+
+
+def _routes(table: Table, kind: str) -> list[RouteRow]:
+    names = _column_names(table.header)
+    at = next(index for index, name in enumerate(names) if role_of(name) == "model")
+    rows = []
+    for row in table.rows:
+        columns = {name: cell.text for name, cell in zip(names, row.cells, strict=True)}
+        rows.append(RouteRow(kind, _title(table.headings), plain(row.cells[at].text), columns, row.line))
+    return rows

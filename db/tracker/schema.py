@@ -1,0 +1,79 @@
+"""The schema of fada.db: the note whole, and an index of what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite_utils
+
+# notes.body is the truth: everything from `sections` to `import_warnings` is rebuilt from it after each edit, except
+# that `models` keeps the ids and the rows that the note no longer has. Aliases and history are the user's own.
+_FIRST = (
+    "CREATE TABLE changes(topic TEXT PRIMARY KEY, counter INTEGER NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE notes(
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL, imported REAL NOT NULL, who TEXT NOT NULL,
+        original BLOB NOT NULL, body BLOB NOT NULL, is_current INTEGER NOT NULL DEFAULT 0)""",
+    "CREATE TABLE front_matter(position INTEGER PRIMARY KEY, key TEXT NOT NULL, value TEXT NOT NULL)",
+    """CREATE TABLE sections(
+        id INTEGER PRIMARY KEY, title TEXT NOT NULL, path TEXT NOT NULL, depth INTEGER NOT NULL,
+        line INTEGER NOT NULL)""",
+    """CREATE TABLE models(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,
+        section_id INTEGER, section TEXT NOT NULL, position INTEGER NOT NULL, line INTEGER NOT NULL,
+        size TEXT, size_b REAL, sizes_b TEXT NOT NULL, variants TEXT NOT NULL,
+        vram TEXT, vram_gb REAL, vrams_gb TEXT NOT NULL,
+        status TEXT NOT NULL, notes TEXT, columns TEXT NOT NULL, absent INTEGER NOT NULL DEFAULT 0)""",
+    """CREATE TABLE document_scores(
+        id INTEGER PRIMARY KEY, model_id INTEGER NOT NULL REFERENCES models ON DELETE CASCADE,
+        kind TEXT NOT NULL, metric TEXT NOT NULL, value REAL NOT NULL, n INTEGER,
+        approximate INTEGER NOT NULL, text TEXT NOT NULL, source TEXT NOT NULL DEFAULT 'document')""",
+    "CREATE INDEX document_scores_model ON document_scores(model_id)",
+    """CREATE TABLE aliases(
+        alias TEXT NOT NULL PRIMARY KEY, model TEXT NOT NULL, who TEXT NOT NULL, time REAL NOT NULL)""",
+    "CREATE TABLE phases(id INTEGER PRIMARY KEY, title TEXT NOT NULL, line INTEGER NOT NULL)",
+    """CREATE TABLE items(
+        number INTEGER PRIMARY KEY, phase_id INTEGER NOT NULL REFERENCES phases, text TEXT NOT NULL,
+        done INTEGER NOT NULL, line INTEGER NOT NULL, position INTEGER NOT NULL)""",
+    """CREATE TABLE papers(
+        id INTEGER PRIMARY KEY, list TEXT NOT NULL, number INTEGER, title TEXT NOT NULL, text TEXT NOT NULL,
+        line INTEGER NOT NULL)""",
+    """CREATE TABLE benchmarks(
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL, heading TEXT NOT NULL, description TEXT, line INTEGER NOT NULL)""",
+    """CREATE TABLE benchmark_facts(
+        id INTEGER PRIMARY KEY, benchmark_id INTEGER NOT NULL REFERENCES benchmarks, aspect TEXT NOT NULL,
+        details TEXT NOT NULL, line INTEGER NOT NULL)""",
+    """CREATE TABLE benchmark_tasks(
+        id INTEGER PRIMARY KEY, benchmark_id INTEGER NOT NULL REFERENCES benchmarks, number INTEGER NOT NULL,
+        name TEXT NOT NULL, abbreviation TEXT, description TEXT, line INTEGER NOT NULL)""",
+    """CREATE TABLE finetune_rows(
+        id INTEGER PRIMARY KEY, kind TEXT NOT NULL, heading TEXT NOT NULL, model TEXT NOT NULL, columns TEXT NOT NULL,
+        line INTEGER NOT NULL)""",
+    """CREATE TABLE export_rows(
+        id INTEGER PRIMARY KEY, kind TEXT NOT NULL, heading TEXT NOT NULL, model TEXT NOT NULL, columns TEXT NOT NULL,
+        line INTEGER NOT NULL)""",
+    "CREATE TABLE pipelines(id INTEGER PRIMARY KEY, heading TEXT NOT NULL, text TEXT NOT NULL, line INTEGER NOT NULL)",
+    """CREATE TABLE summary_cells(
+        id INTEGER PRIMARY KEY, heading TEXT NOT NULL, row TEXT NOT NULL, column TEXT NOT NULL, stated TEXT NOT NULL,
+        line INTEGER NOT NULL)""",
+    """CREATE TABLE mentions(
+        kind TEXT NOT NULL, ref INTEGER NOT NULL, model_id INTEGER NOT NULL REFERENCES models ON DELETE CASCADE,
+        PRIMARY KEY(kind, ref, model_id)) WITHOUT ROWID""",
+    "CREATE INDEX mentions_model ON mentions(model_id)",
+    "CREATE TABLE import_warnings(id INTEGER PRIMARY KEY, line INTEGER NOT NULL, text TEXT NOT NULL)",
+    # redoable goes to 0 when a new edit follows an undo: the branch is history, no longer a future.
+    """CREATE TABLE history(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, who TEXT NOT NULL, kind TEXT NOT NULL,
+        text TEXT NOT NULL, detail TEXT NOT NULL, undone INTEGER NOT NULL DEFAULT 0,
+        redoable INTEGER NOT NULL DEFAULT 0)""",
+)
+
+
+def first(database: sqlite_utils.Database) -> None:
+    """Every table, inside the caller's transaction."""
+    for statement in _FIRST:
+        database.conn.execute(statement)
+
+
+MIGRATIONS: list[Callable[[sqlite_utils.Database], None]] = [first]

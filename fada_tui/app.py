@@ -1,0 +1,196 @@
+"""The panel: takes what the worker threads send and hands it to the dashboard."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import events, on, work
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.driver import Driver
+
+from db.home import Home
+from fada_tui.commands.provider import PanelCommands
+from fada_tui.messages import (
+    RunLoaded,
+    RunsLoaded,
+    SourceFailed,
+    TaskDone,
+    TaskFailed,
+    TelemetryLoaded,
+    TrackerLoaded,
+)
+from fada_tui.screens.dashboard import Dashboard, active_note
+from fada_tui.screens.toosmall import MINIMUM, TooSmall
+from fada_tui.sources.views import RunList
+from fada_tui.widgets.theme import fada_theme
+
+
+class PanelApp(App[str]):
+    """Its result is the line to print after it has closed, or None.
+
+    Args:
+        home: Whose tracker and runs.
+        live: Watch the databases and sample the machine; tests hand in data by message instead.
+        start: A run to show at first.
+    """
+
+    TITLE = "FADA"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    COMMANDS = {PanelCommands}  # noqa: RUF012 - as Textual declares it
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q,ctrl+c", "leave", "quit", show=False, priority=True)]
+    auto_links = False
+
+    def __init__(self, home: Home, *, live: bool = True, start: int | None = None) -> None:
+        super().__init__()
+        self.home = home
+        self.live = live
+        self.runs = RunList()
+        self.dashboard = Dashboard()
+        self._start = start
+        self._stops: list[Callable[[], None]] = []
+        self._watcher_calls: list[Callable[[int | None], None]] = []
+        self._nudges: list[Callable[[], None]] = []
+        self.register_theme(fada_theme())
+        self.theme = "fada"
+        self.animation_level = "none"
+
+    def get_driver_class(self) -> type[Driver]:
+        from fada_tui.driver import PanelDriver
+
+        chosen = super().get_driver_class()
+        return PanelDriver if chosen.__name__ == "LinuxDriver" else chosen
+
+    def get_default_screen(self) -> Dashboard:
+        return self.dashboard
+
+    def on_mount(self) -> None:
+        if not self.is_headless:
+            loop = asyncio.get_running_loop()
+            # Textual would die at once and leave the alternate screen and mouse reports on.
+            for number in (signal.SIGHUP, signal.SIGTERM):
+                loop.add_signal_handler(number, self._ended_by, number)
+        if self.live:
+            self._watch()
+            self._sample()
+            self._reconcile()
+
+    def _ended_by(self, number: signal.Signals) -> None:
+        self.exit(return_code=128 + number, result=self.parting_words())
+
+    def on_unmount(self) -> None:
+        for stop in self._stops:
+            stop()
+
+    # Sources
+
+    @work(thread=True, exit_on_error=False, group="watch")
+    def _watch(self) -> None:
+        from fada_tui.sources.watcher import Watcher
+
+        watcher = Watcher(self.home, self.post_message)
+        self._stops.append(watcher.stop)
+        self._watcher_calls.append(watcher.choose)
+        self._nudges.append(watcher.nudge)
+        if self._start is not None:
+            watcher.choose(self._start)
+        watcher.run()
+
+    @work(thread=True, exit_on_error=False, group="telemetry")
+    def _sample(self) -> None:
+        from fada_tui.sources.telemetry import TelemetrySource
+
+        source = TelemetrySource(self.home, self.post_message)
+        self._stops.append(source.stop)
+        source.run()
+
+    @work(thread=True, exit_on_error=False, group="reconcile")
+    def _reconcile(self) -> None:
+        """What every `fada` command does: see that the index is true and that a dispatcher runs where work waits."""
+        from contextlib import closing
+
+        from backends.jobs.reconcile import tick_and_wake
+        from db.connect import connect
+
+        with closing(connect(self.home.runs_db)) as conn:
+            tick_and_wake(conn, self.home)
+
+    def choose_run(self, run_id: int | None) -> None:
+        for call in self._watcher_calls:
+            call(run_id)
+
+    def nudge(self) -> None:
+        for call in self._nudges:
+            call()
+
+    # Tasks
+
+    @work(thread=True, exit_on_error=False, group="task")
+    def start_task(self, title: str, task: Callable[[], list[str]]) -> None:
+        """Do something that may take a while, in a thread; say what it changed, or what went wrong."""
+        from fada_tui.sources.trouble import explain
+
+        try:
+            lines = task()
+        except Exception as error:  # noqa: BLE001 - whatever it was, the person who pressed the key is told
+            message, hint = explain(error)
+            self.post_message(TaskFailed(title, message, hint))
+            return
+        self.post_message(TaskDone(title, tuple(lines)))
+
+    @on(TaskDone)
+    def _task_done(self, event: TaskDone) -> None:
+        self.notify("\n".join(event.lines) or "nothing to do", title=event.title, markup=False, timeout=4)
+        self.nudge()
+
+    @on(TaskFailed)
+    def _task_failed(self, event: TaskFailed) -> None:
+        text = event.message if not event.hint else f"{event.message}\n→ {event.hint}"
+        self.notify(text, title=event.title, severity="error", markup=False, timeout=12)
+        self.nudge()
+
+    # Data
+
+    @on(TrackerLoaded)
+    def _tracker_loaded(self, event: TrackerLoaded) -> None:
+        self.dashboard.show_tracker(event.tracker)
+
+    @on(RunsLoaded)
+    def _runs_loaded(self, event: RunsLoaded) -> None:
+        self.runs = event.runs
+        self.dashboard.show_runs(event.runs)
+
+    @on(RunLoaded)
+    def _run_loaded(self, event: RunLoaded) -> None:
+        self.dashboard.show_run(event.view)
+
+    @on(TelemetryLoaded)
+    def _telemetry_loaded(self, event: TelemetryLoaded) -> None:
+        self.dashboard.show_telemetry(event.telemetry)
+
+    @on(SourceFailed)
+    def _source_failed(self, event: SourceFailed) -> None:
+        self.dashboard.top.trouble = event.text
+
+    # Leaving, and terminals that are too small
+
+    def parting_words(self) -> str | None:
+        return active_note(self.runs.active, len(self.runs.waiting))
+
+    def leave(self) -> None:
+        self.exit(result=self.parting_words())
+
+    def action_leave(self) -> None:
+        self.leave()
+
+    def on_resize(self, event: events.Resize) -> None:
+        small = event.size.width < MINIMUM[0] or event.size.height < MINIMUM[1]
+        shown = isinstance(self.screen, TooSmall)
+        if small and not shown:
+            self.push_screen(TooSmall())
+        elif not small and shown:
+            self.pop_screen()

@@ -1,0 +1,71 @@
+"""The ``fada`` command: each module registers its verbs; handlers raise CommandError and print through Context."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from db.home import resolve_home
+from fada_tui import __version__
+from fada_tui.cli.context import Context
+from fada_tui.cli.errors import CommandError, UsageError
+from fada_tui.cli.output import print_error, silence_broken_pipe
+
+if TYPE_CHECKING:
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]  # argparse exports no public name for it
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse that raises instead of exiting, so that --json also holds for usage errors."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, hint=f"see `{self.prog} --help`")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line. Every handler is ``args.handler(args, context)``, returning nothing."""
+    from fada_tui.cli import demo, jobs, launch, panel, results, system, tracker
+
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--home", default=argparse.SUPPRESS, metavar="DIR", help="where everything lives")
+    shared.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON document")
+    parser = _Parser(prog="fada", description="Tracker, jobs and honest scores in one panel.", parents=[shared])
+    parser.add_argument("--version", action="version", version=f"fada-tui {__version__}")
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    for module in (panel, demo, tracker, launch, jobs, results, system):
+        module.register(verbs, shared)
+    parser.set_defaults(handler=panel.open_panel)
+    return parser
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command; the exit status is 0 done, 1 failed, 2 bad usage or input, 3 conflict."""
+    as_json = "--json" in _before_dashes(argv)
+    try:
+        args = build_parser().parse_args(_before_dashes(argv))
+        args.command = _after_dashes(argv)
+        context = Context(resolve_home(getattr(args, "home", None)), getattr(args, "json", False))
+        status = args.handler(args, context)
+        sys.stdout.flush()
+        return int(status or 0)
+    except CommandError as error:
+        print_error(error, as_json=as_json)
+        return error.status
+    except BrokenPipeError:
+        silence_broken_pipe()
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _before_dashes(argv: Sequence[str]) -> list[str]:
+    words = list(argv)
+    return words[: words.index("--")] if "--" in words else words
+
+
+def _after_dashes(argv: Sequence[str]) -> list[str]:
+    """What stands after ``--``: the command of `fada run`."""
+    words = list(argv)
+    return words[words.index("--") + 1 :] if "--" in words else []

@@ -1,0 +1,266 @@
+"""The checks of `fada doctor`: each looks at one thing, says what it found, and how to mend what is wrong.
+
+A check never raises and never imports what it looks for: packages are known by their metadata.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from importlib import metadata
+from pathlib import Path
+from typing import Literal, TypedDict
+
+from db.connect import connect
+from fada_tui.cli.context import Context
+from fada_tui.cli.errors import CommandError
+from fada_tui.format import count, size
+
+State = Literal["ok", "warn", "missing"]
+_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "lustre", "gpfs", "beegfs", "afs", "fuse.sshfs"}
+_OLDEST_SQLITE = (3, 24, 0)
+"""The first with UPSERT."""
+_LITTLE_DISK = 10 * 2**30
+_EXTRAS = {
+    "eval": "nothing can be evaluated",
+    "train": "nothing can be fine-tuned",
+}
+
+
+class Check(TypedDict):
+    """One line of the report; the hint is None where nothing is to be done."""
+
+    check: str
+    state: State
+    detail: str
+    hint: str | None
+
+
+def all_checks(context: Context) -> list[Check]:
+    """Every check, in the order a person would go through them."""
+    ready = _home_ready(context)
+    return [
+        _python(),
+        *_packages(),
+        *_driver(context),
+        ready,
+        _file_system(context.home.root),
+        _disk(context.home.root),
+        *_secrets(context.home.secrets),
+        _sqlite(),
+        _database("tracker database", context.home.fada_db, "a copy made with `fada backup` can take its place"),
+        _database("run index", context.home.runs_db, "`fada reindex` rebuilds it from the run directories"),
+        _terminal(),
+        _clock(context.home.root),
+        _survival(),
+    ]
+
+
+def _check(name: str, state: State, detail: str, hint: str | None = None) -> Check:
+    return {"check": name, "state": state, "detail": detail, "hint": hint}
+
+
+def _python() -> Check:
+    return _check("python", "ok", f"{sys.version.split()[0]} at {sys.executable}")
+
+
+def _packages() -> Iterator[Check]:
+    try:
+        requirements = metadata.requires("fada-tui") or []
+    except metadata.PackageNotFoundError:
+        yield _check("packages", "warn", "fada-tui is not installed, only run from its folder", "run `make setup`")
+        return
+    for extra, loss in ({"": "the panel cannot run"} | _EXTRAS).items():
+        found, absent = _look_up(requirements, extra)
+        name = f"packages for {extra}" if extra else "packages"
+        if absent:
+            hint = f"pip install 'fada-tui[{extra}]', or `make setup`" if extra else "run `make setup`"
+            yield _check(name, "missing", f"without {', '.join(absent)} {loss}", hint)
+        else:
+            yield _check(name, "ok", ", ".join(found))
+
+
+def _look_up(requirements: list[str], extra: str) -> tuple[list[str], list[str]]:
+    """The packages that fada-tui's own metadata asks for under an extra: those here with their version, the others."""
+    found, absent = [], []
+    for requirement in requirements:
+        of = re.search(r"extra == ['\"](\w+)['\"]", requirement)
+        name = re.match(r"[\w.-]+", requirement)
+        if name is None or name[0] == "fada-tui" or (of[1] if of else "") != extra:
+            continue
+        try:
+            found.append(f"{name[0]} {metadata.version(name[0])}")
+        except metadata.PackageNotFoundError:
+            absent.append(name[0])
+    return found, absent
+
+
+def _driver(context: Context) -> Iterator[Check]:
+    from backends.telemetry.sampler import Sampler
+
+    sample = Sampler(context.home).sample()
+    if not sample.gpus:
+        hint = "jobs run on the CPU; for an NVIDIA card install its driver (`nvidia-smi` must work)"
+        yield _check("NVIDIA driver", "missing", sample.reason or "no card", hint)
+        return
+    for gpu in sample.gpus:
+        name = f"GPU {gpu.index}"
+        if gpu.reason:
+            yield _check(name, "warn", gpu.reason, "jobs on it will fail until it is back")
+        else:
+            yield _check(name, "ok", f"{gpu.name}, {size(gpu.memory_total)}, driver {sample.driver or 'unknown'}")
+    yield from _card_packages()
+
+
+def _card_packages() -> Iterator[Check]:
+    """What a machine with a card wants besides; asked for only where there is one."""
+    try:
+        found, absent = _look_up(metadata.requires("fada-tui") or [], "gpu")
+        torch = metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        return
+    if absent:
+        hint = "pip install 'fada-tui[gpu]', or `make setup`"
+        yield _check("packages for gpu", "warn", f"without {', '.join(absent)} training is slower", hint)
+    else:
+        yield _check("packages for gpu", "ok", ", ".join(found))
+    if "+cpu" in torch:
+        yield _check("torch for the card", "warn", f"torch {torch} knows no card", "install torch's CUDA build")
+
+
+def _home_ready(context: Context) -> Check:
+    root = context.home.root
+    try:
+        context.prepare()
+    except CommandError as error:
+        return _check("home", "missing", error.message, error.hint if error.hint != "see `fada doctor`" else None)
+    mode = stat.S_IMODE(root.stat().st_mode)
+    if mode & 0o022:
+        return _check("home", "warn", f"{root} can be written by others ({mode:o})", f"chmod 700 {root}")
+    return _check("home", "ok", f"{root}, writable")
+
+
+def _file_system(root: Path) -> Check:
+    import psutil
+
+    real = _existing(root).resolve()
+    mounts = [part for part in psutil.disk_partitions(all=True) if real.is_relative_to(part.mountpoint)]
+    # The last of the longest: a later mount covers an earlier one at the same place.
+    kind = max(enumerate(mounts), key=lambda item: (len(item[1].mountpoint), item[0]))[1].fstype if mounts else ""
+    if kind in _NETWORK:
+        hint = "keep HOME on a local disk: --home DIR or FADA_HOME (data and models may stay where they are)"
+        return _check("file system", "warn", f"{kind}: locks and SQLite are not safe over a network", hint)
+    return _check("file system", "ok", f"{kind or 'unknown'}, local")
+
+
+def _disk(root: Path) -> Check:
+    from backends.telemetry.host import disk_free
+
+    free = disk_free(root)
+    if free < _LITTLE_DISK:
+        return _check("disk", "warn", f"{size(free)} free", "`fada where` shows what takes the room")
+    return _check("disk", "ok", f"{size(free)} free")
+
+
+def _secrets(path: Path) -> Iterator[Check]:
+    if path.exists():
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            yield _check("secrets", "warn", f"{path} can be read by others ({mode:o})", f"chmod 600 {path}")
+        else:
+            yield _check("secrets", "ok", f"{path}, yours alone")
+
+
+def _sqlite() -> Check:
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        wanted = ".".join(map(str, _OLDEST_SQLITE))
+        return _check("sqlite", "warn", sqlite3.sqlite_version, f"{wanted} or newer: take a newer Python build")
+    return _check("sqlite", "ok", sqlite3.sqlite_version)
+
+
+def _database(name: str, path: Path, mend: str) -> Check:
+    if not path.exists():
+        return _check(name, "warn", f"{path} is not there yet", "any `fada` command makes it")
+    try:
+        with closing(connect(path, read_only=True)) as conn:
+            found = [str(row[0]) for row in conn.execute("PRAGMA quick_check(3)")]
+            version = int(conn.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.Error as error:
+        found, version = [str(error)], 0
+    if found != ["ok"]:
+        return _check(name, "missing", f"{path} is damaged: {'; '.join(found)}", mend)
+    return _check(name, "ok", f"whole, schema {version}, {size(path.stat().st_size)}")
+
+
+def _terminal() -> Check:
+    term, colour = os.environ.get("TERM", ""), os.environ.get("COLORTERM", "")
+    where = ", in tmux" if os.environ.get("TMUX") else ("" if shutil.which("tmux") else ", tmux is not installed")
+    if colour in ("truecolor", "24bit"):
+        return _check("terminal", "ok", f"{term}, true colour{where}")
+    if "256" in term or "direct" in term:
+        return _check("terminal", "ok", f"{term}, 256 colours{where}")
+    if term in ("", "dumb"):
+        return _check("terminal", "warn", f"TERM is {term or 'not set'}{where}", "the panel needs a real terminal")
+    inside = 'in ~/.tmux.conf: set -g default-terminal "tmux-256color"' if where == ", in tmux" else ""
+    return _check("terminal", "warn", f"{term}: 16 colours{where}", inside or "export TERM=xterm-256color")
+
+
+def _clock(root: Path) -> Check:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError as error:
+        hint = "whether a job is alive is told by it: mount /proc"
+        return _check("clock and boot id", "missing", f"the boot id cannot be read: {error.strerror}", hint)
+    newest = max((path.stat().st_mtime for path in root.glob("*.db")), default=0.0)
+    if newest > time.time() + 60:
+        ahead = f"HOME was written {count(int(newest - time.time()), 'second')} from now"
+        return _check("clock and boot id", "warn", ahead, "the clock went back: check `timedatectl`")
+    return _check("clock and boot id", "ok", f"{time.strftime('%Y-%m-%d %H:%M:%S %Z')}, boot {boot[:8]}")
+
+
+def _survival() -> Check:
+    """Whether logging out ends a user's processes."""
+    name = "jobs after logout"
+    if not Path("/run/systemd/system").is_dir():
+        return _check(name, "ok", "no systemd here: nothing ends them")
+    if kill_user_processes(_LOGIND) is not True:
+        return _check(name, "ok", "logind leaves them alone (KillUserProcesses is not yes)")
+    user = os.environ.get("USER") or str(os.getuid())
+    if Path("/var/lib/systemd/linger", user).exists():
+        return _check(name, "ok", "logind ends sessions' processes, but lingering is on for you")
+    return _check(name, "warn", "logind ends your jobs when you log out", f"loginctl enable-linger {user}")
+
+
+_LOGIND = tuple(Path(root, "systemd") for root in ("/usr/lib", "/run", "/etc"))
+
+
+def kill_user_processes(roots: tuple[Path, ...]) -> bool | None:
+    """Logind's ``KillUserProcesses`` in ``logind.conf`` and its drop-ins; None where it is not set.
+
+    Args:
+        roots: The ``systemd`` folders, the weakest first. A drop-in wins over any main file.
+    """
+    drop_ins = {path.name: path for root in roots for path in sorted(root.glob("logind.conf.d/*.conf"))}
+    files = [root / "logind.conf" for root in roots] + [drop_ins[name] for name in sorted(drop_ins)]
+    found = None
+    for path in files:
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        for value in re.findall(r"^\s*KillUserProcesses\s*=\s*(\w+)", text, re.MULTILINE):
+            found = value.lower() in ("yes", "true", "1", "on")
+    return found
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path

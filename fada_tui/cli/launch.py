@@ -1,0 +1,132 @@
+"""Verbs that queue work: eval, finetune, run, phantoms."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fada_tui.cli.context import Context
+from fada_tui.cli.errors import UsageError
+from fada_tui.cli.queueing import asking, finish, show_progress
+
+if TYPE_CHECKING:
+    from fada_tui.cli import Verbs
+
+
+def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
+    _register_eval(verbs, shared)
+    _register_finetune(verbs, shared)
+    run = verbs.add_parser("run", parents=[shared], help="queue any command: fada run [options] -- CMD…")
+    run.add_argument("--vram", type=float, default=0.0, metavar="GB", help="card memory to reserve (default: none)")
+    _add_queue_options(run)
+    run.set_defaults(handler=run_command)
+    phantoms = verbs.add_parser("phantoms", parents=[shared], help="make synthetic ultrasound with questions")
+    phantoms.add_argument("folder", type=Path, metavar="DIR")
+    for split, count in (("train", 600), ("val", 90), ("test", 180)):
+        phantoms.add_argument(f"--{split}", type=int, default=count, metavar="N", help=f"images ({count})")
+    phantoms.add_argument("--seed", type=int, default=0, metavar="S")
+    phantoms.set_defaults(handler=make_phantoms)
+
+
+def _register_eval(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
+    parser = verbs.add_parser("eval", parents=[shared], help="queue evaluations")
+    parser.add_argument("models", nargs="+", metavar="MODEL")
+    parser.add_argument("--kind", default="gt", choices=("gt",), help="gt: reference answers (cosine and exact)")
+    parser.add_argument("--data", required=True, metavar="PATH", help="questions with reference answers (JSONL)")
+    parser.add_argument("--image-root", metavar="DIR", help="default: the data file's folder, then its images/")
+    parser.add_argument("--limit", type=int, metavar="N", help="only N questions, a seeded sample over the whole file")
+    parser.add_argument("--adapter", type=int, metavar="RUN", help="evaluate what this fine-tune run left")
+    _add_queue_options(parser)
+    parser.set_defaults(handler=evaluate)
+
+
+def _register_finetune(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
+    parser = verbs.add_parser("finetune", parents=[shared], help="queue a fine-tune")
+    parser.add_argument("model", metavar="MODEL")
+    parser.add_argument("--data", required=True, metavar="PATH", help="training questions (JSONL)")
+    parser.add_argument("--eval-data", metavar="PATH", help="held-out questions, scored while it trains")
+    parser.add_argument("--image-root", metavar="DIR")
+    parser.add_argument("--method", choices=("auto", "peft", "full"), default="auto")
+    parser.add_argument("--set", dest="settings", nargs="+", action="extend", default=[], metavar="k=v")
+    _add_queue_options(parser)
+    parser.set_defaults(handler=finetune)
+
+
+def _add_queue_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--after", type=int, action="append", default=[], metavar="ID", help="start when ID is done")
+    parser.add_argument("--wait", action="store_true", help="return when it is over")
+
+
+def evaluate(args: argparse.Namespace, context: Context) -> int:
+    from backends.jobs.launch import enqueue_eval
+
+    context.prepare()
+    runs = []
+    for model in args.models:
+        with asking():
+            run = enqueue_eval(
+                context.home,
+                model,
+                data=args.data,
+                image_root=args.image_root,
+                task=args.kind,
+                limit=args.limit,
+                adapter=args.adapter,
+                after=args.after,
+            )
+        runs.append(run)
+    return finish(context, runs, args.wait)
+
+
+def finetune(args: argparse.Namespace, context: Context) -> int:
+    from backends.jobs.launch import enqueue_finetune
+    from backends.jobs.settings import SettingError, read_settings
+
+    context.prepare()
+    try:
+        settings: dict[str, Any] = {"method": args.method, **read_settings(args.settings)}
+    except SettingError as error:
+        raise UsageError(str(error)) from error
+    with asking():
+        run = enqueue_finetune(
+            context.home,
+            args.model,
+            data=args.data,
+            image_root=args.image_root,
+            eval_data=args.eval_data,
+            settings=settings,
+            after=args.after,
+        )
+    return finish(context, [run], args.wait)
+
+
+def run_command(args: argparse.Namespace, context: Context) -> int:
+    from backends.jobs.launch import enqueue_command
+
+    context.prepare()
+    with asking():
+        run = enqueue_command(context.home, args.command, vram_bytes=int(args.vram * 1e9), after=args.after)
+    return finish(context, [run], args.wait)
+
+
+def make_phantoms(args: argparse.Namespace, context: Context) -> int:
+    from backends.jobs.launch import enqueue_tool
+    from db.runs.queries import summary
+
+    for split in ("train", "val", "test"):
+        if getattr(args, split) < 0:
+            raise UsageError(f"--{split} {getattr(args, split)}: a number of images cannot be negative")
+    if args.folder.is_file():
+        raise UsageError("this is a file; a folder is needed", where=str(args.folder))
+    folder = args.folder.absolute()
+    context.prepare()
+    counts = {split: getattr(args, split) for split in ("train", "val", "test")}
+    run = enqueue_tool(context.home, "phantoms", {"folder": str(folder), **counts, "seed": args.seed}, "phantoms")
+    ended = show_progress(context, [run])
+    if ended[0].state != "done":
+        raise UsageError(ended[0].reason or ended[0].state, where=str(folder), hint=f"`fada log {run}` says more")
+    made = summary(context.runs, run)
+    document = {key: made[key] for key in ("train", "val", "test", "images")}
+    context.emit(document, lambda: "\n".join(f"{key}: {path}" for key, path in document.items()))
+    return 0

@@ -1,0 +1,172 @@
+"""One model, or all of them, as a JSON document and as text for people."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from db.home import Home
+from db.runs.queries import scores
+from db.runs.rows import Score
+from db.tracker.queries import ABSENT_TITLE
+from db.tracker.rows import DocumentScore, Model, ModelDetail
+from fada_tui.cli.output import table
+from fada_tui.text import printable
+
+
+class RunIndex:
+    """Ids and final overall scores of the runs, by the model's tracker name."""
+
+    def __init__(self, runs: sqlite3.Connection) -> None:
+        self.ids: dict[str, list[int]] = defaultdict(list)
+        for row in runs.execute("SELECT id, model FROM runs ORDER BY id"):
+            self.ids[row["model"]].append(row["id"])
+        self.scores: dict[str, list[Score]] = defaultdict(list)
+        for score in scores(runs, overall_only=True):
+            # A growing score is not a result, nor is a held-out score at a step of a training.
+            if not score.partial and score.step is None:
+                self.scores[score.model].append(score)
+
+
+def summary_document(model: Model, index: RunIndex) -> dict[str, Any]:
+    """An element of `fada models --json`."""
+    return {
+        "name": model.name,
+        "section": model.section,
+        "size": model.size,
+        "size_b": model.size_b,
+        "vram": model.vram,
+        "vram_gb": model.vram_gb,
+        "status": model.status,
+        "notes": model.notes,
+        "absent": model.absent,
+        "scores": [
+            *(_stated(score) for score in model.scores),
+            *(_measured(score) for score in index.scores.get(model.name, ())),
+        ],
+        "runs": list(index.ids.get(model.name, ())),
+    }
+
+
+def _stated(score: DocumentScore) -> dict[str, Any]:
+    return {**asdict(score), "source": "document", "alarms": []}
+
+
+def _measured(score: Score) -> dict[str, Any]:
+    return {
+        "kind": score.kind,
+        "metric": score.metric,
+        "value": score.value,
+        "n": score.n,
+        "approximate": False,
+        "source": score.source,
+        "alarms": [asdict(alarm) for alarm in score.alarms],
+        "ci_low": score.ci_low,
+        "ci_high": score.ci_high,
+        "run": score.run,
+    }
+
+
+def model_document(detail: ModelDetail, index: RunIndex, home: Home) -> dict[str, Any]:
+    """The document of `fada model NAME --json`."""
+    model = detail.model
+    return {
+        **summary_document(model, index),
+        "aliases": list(model.aliases),
+        "variants": list(model.variants),
+        "line": model.line,
+        "items": [
+            {"number": item.number, "phase": item.phase, "text": item.text, "done": item.done} for item in detail.items
+        ],
+        "finetune": list(detail.finetune),
+        "mobile": list(detail.mobile),
+        "papers": list(detail.papers),
+        "columns": model.columns,
+        "catalog": _catalog(model, home),
+    }
+
+
+def _catalog(model: Model, home: Home) -> dict[str, Any] | None:
+    """What the catalogue says of the model; None where it has no entry."""
+    from backends.catalog.available import availability
+    from backends.catalog.reader import USER_FILE, load_catalog
+
+    catalog = load_catalog(home.root / USER_FILE)
+    entry = next((found for name in (model.name, *model.aliases) if (found := catalog.find(name))), None)
+    return entry.to_dict(*availability(entry)) if entry else None
+
+
+def models_text(models: Sequence[Model], index: RunIndex) -> str:
+    """Models under their sections, with the best score of each kind."""
+    if not models:
+        return "No model fits."
+    rows = [
+        (f"  {model.name}", model.size, model.vram, model.status, _score_text(model, index), model.notes)
+        for model in models
+    ]
+    header, *lines = table(("  model", "size", "VRAM", "status", "score", "notes"), rows, right=(1, 2)).split("\n")
+    text = [header]
+    titles = [ABSENT_TITLE if model.absent else model.section for model in models]
+    section = None
+    for title, line in zip(titles, lines, strict=True):
+        if title != section:
+            section = title
+            text.append(printable(f"{title}  {titles.count(title)}"))
+        text.append(line)
+    return "\n".join(text)
+
+
+def _score_text(model: Model, index: RunIndex) -> str:
+    measured = index.scores.get(model.name)
+    if measured:
+        best = measured[-1]
+        return f"{best.kind} {best.metric} {best.value:.3f}{' ⚠' if best.alarms else ''} #{best.run}"
+    if not model.scores:
+        return ""
+    stated = model.scores[0]
+    about = "~" if stated.approximate else ""
+    value = f"{stated.value:g} tok/s" if stated.metric == "tokens_per_s" else f"{stated.value:.3f}"
+    return f"{stated.kind} {about}{value} stated"
+
+
+def model_text(detail: ModelDetail, document: dict[str, Any]) -> str:
+    """Everything known of one model, for people."""
+    model = detail.model
+    lines = [f"{model.name}  {model.status}", f"section: {model.section}"]
+    if model.absent:
+        lines.append("no longer in the note")
+    if model.aliases:
+        lines.append(f"also called: {', '.join(model.aliases)}")
+    lines += [f"{column}: {text}" for column, text in model.columns.items() if text and column != "Model"]
+    for score in document["scores"]:
+        about = "~" if score["approximate"] else ""
+        count = f", n {score['n']}" if score["n"] else ""
+        run = f", run #{score['run']}" if score.get("run") else ""
+        flags = "".join(f" ⚠ {alarm['kind']}" for alarm in score["alarms"])
+        lines.append(
+            f"score: {score['kind']} {score['metric']} {about}{score['value']:g}{count} ({score['source']}{run}){flags}"
+        )
+    if document["runs"]:
+        lines.append("runs: " + ", ".join(f"#{run}" for run in document["runs"]))
+    lines += [f"item {item.number}: [{'x' if item.done else ' '}] {item.text} ({item.phase})" for item in detail.items]
+    for word, rows in (("fine-tuning", detail.finetune), ("export", detail.mobile)):
+        for row in rows:
+            said = "; ".join(f"{key}: {value}" for key, value in row.items() if key not in ("kind", "heading", "Model"))
+            lines.append(f"{word}: {row['heading']}" + (f" ({said})" if said else ""))
+    lines += [f"paper: {paper}" for paper in detail.papers]
+    return "\n".join(printable(line) for line in [*lines, *_catalog_lines(document["catalog"])])
+
+
+def _catalog_lines(catalog: dict[str, Any] | None) -> list[str]:
+    if catalog is None:
+        return ["catalogue: no entry; add one to catalog.toml in HOME, or give a hub id or a local folder"]
+    parts = [str(catalog[key]) for key in ("repo", "loader", "architecture", "licence") if catalog.get(key)]
+    lines = [f"catalogue: {', '.join(parts)}"]
+    if not catalog["available"] and catalog.get("reason"):
+        lines.append(f"cannot run here: {catalog['reason']}")
+    if catalog.get("instead"):
+        lines.append(f"instead: {catalog['instead']}")
+    return lines

@@ -1,0 +1,53 @@
+"""Printing: people get aligned text, programs one JSON document on standard output and nothing else there."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from fada_tui.cli.errors import CommandError
+from fada_tui.text import printable
+
+
+def print_json(document: Any) -> None:
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def print_text(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def print_error(error: CommandError, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"error": {"message": error.message, "where": error.where, "hint": error.hint}})
+    where = f"{printable(error.where)}: " if error.where else ""
+    sys.stderr.write(f"fada: {where}{printable(error.message)}\n")
+    if error.hint:
+        sys.stderr.write(f"      {printable(error.hint)}\n")
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = ()) -> str:
+    """Columns padded to their widest cell (in terminal cells); ``right`` names the right-aligned ones by index."""
+    from rich.cells import cell_len
+
+    cells = [[printable("" if value is None else str(value)) for value in row] for row in rows]
+    grid = [list(header), *cells]
+    widths = [max(cell_len(row[column]) for row in grid) for column in range(len(header))]
+    aligned = set(right)
+
+    def line(row: list[str]) -> str:
+        padded = []
+        for column, text in enumerate(row):
+            space = " " * (widths[column] - cell_len(text))
+            padded.append(space + text if column in aligned else text + space)
+        return "  ".join(padded).rstrip()
+
+    return "\n".join(line(row) for row in grid)
+
+
+def silence_broken_pipe() -> None:
+    """After `fada jobs | head`: nothing more can be written, and Python must not complain at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

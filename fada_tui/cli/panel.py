@@ -1,0 +1,71 @@
+"""`fada` alone opens the panel."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+
+from db.home import HomeError
+from db.migrate import needs_migration
+from fada_tui.cli.context import Context
+from fada_tui.cli.errors import CommandError, UsageError
+from fada_tui.cli.output import print_text
+
+
+def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser) -> None:
+    """`fada` opens the panel by itself; there is no verb for it."""
+
+
+def open_panel(args: argparse.Namespace, context: Context, start: int | None = None) -> int:
+    """Open the panel and say, when it has closed, which jobs go on. ``start`` is a run to show at first.
+
+    Raises:
+        UsageError: This is no terminal, or HOME cannot be written.
+        CommandError: The databases could not be brought up to date.
+    """
+    if getattr(args, "command", None):
+        raise UsageError("a command after -- needs `fada run`", hint="fada run -- COMMAND …")
+    if context.json:
+        raise UsageError("the panel has no --json", hint="`fada models --json`, `fada jobs --json` …")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(
+            "the panel needs a terminal", hint="`fada models` and `fada jobs` print; `fada --help` lists all"
+        )
+    _prepare(context)
+    from fada_tui.app import PanelApp
+
+    app = PanelApp(context.home, start=start)
+    said = app.run()
+    if said:
+        print_text(said)
+    # An unhandled error in Textual would otherwise end with 0.
+    return app.return_code or 0
+
+
+def _prepare(context: Context) -> None:
+    """Migrations need libraries that this process must not import, so a short one of their own runs them."""
+    try:
+        context.home.ensure()
+        behind = needs_migration(context.home)
+    except HomeError as error:
+        raise UsageError(
+            str(error), hint="choose another folder with --home DIR or FADA_HOME, or make this one writable"
+        ) from error
+    if not behind:
+        return
+    code = (
+        "import sys; from pathlib import Path; from db.home import Home; from fada_tui.cli.context import Context; "
+        "Context(Home(Path(sys.argv[1]))).prepare()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, os.fspath(context.home.root)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["it ended without a word"]
+        raise CommandError(
+            f"the databases could not be brought up to date: {last[0]}",
+            where=os.fspath(context.home.root),
+            hint="see `fada doctor`",
+        )

@@ -1,0 +1,249 @@
+"""The machine and HOME: gpu, doctor, where, reindex, backup."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sqlite3
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fada_tui.cli.context import Context
+from fada_tui.cli.errors import CommandError, UsageError
+from fada_tui.cli.output import table
+from fada_tui.format import NA, percent, size, size_pair
+from fada_tui.text import printable
+
+if TYPE_CHECKING:
+    from backends.telemetry.sample import Gpu, Telemetry
+    from fada_tui.cli import Verbs
+
+WATCH_S = 1.0
+_FIRST_S = 0.1
+"""A processor's share needs two readings."""
+
+
+def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
+    gpu = verbs.add_parser("gpu", parents=[shared], help="one telemetry sample of card and host")
+    gpu.add_argument("-w", "--watch", action="store_true", help="one line a second until Ctrl+C")
+    gpu.set_defaults(handler=show_gpu)
+    verbs.add_parser("doctor", parents=[shared], help="what is found, what is missing, how to mend").set_defaults(
+        handler=show_doctor
+    )
+    verbs.add_parser("where", parents=[shared], help="paths and disk use").set_defaults(handler=show_where)
+    verbs.add_parser("reindex", parents=[shared], help="rebuild the index of runs").set_defaults(handler=rebuild_index)
+    backup = verbs.add_parser("backup", parents=[shared], help="copy the tracker's database while it is in use")
+    backup.add_argument("file", metavar="FILE", help="where to; an older copy of that name is replaced")
+    backup.set_defaults(handler=back_up)
+
+
+def show_gpu(args: argparse.Namespace, context: Context) -> None:
+    """One sample, or with ``-w`` one a second until Ctrl+C."""
+    from backends.telemetry.codec import to_dict
+    from backends.telemetry.sampler import Sampler
+
+    sampler = Sampler(context.home)
+    runs = _live_runs(context)
+    sampler.sample(runs)
+    time.sleep(_FIRST_S)
+    sample = sampler.sample(runs)
+    if not args.watch:
+        context.emit(to_dict(sample), lambda: _sample_text(sample))
+        return
+    due = time.monotonic()
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            sys.stdout.write((json.dumps(to_dict(sample)) if context.json else _sample_line(sample)) + "\n")
+            sys.stdout.flush()
+            due = max(due + WATCH_S, time.monotonic())
+            time.sleep(max(0.0, due - time.monotonic()))
+            sample = sampler.sample(_live_runs(context))
+
+
+def _live_runs(context: Context) -> dict[int, int]:
+    """Each live run's worker; none where the index cannot be read (telemetry is shown all the same)."""
+    from backends.jobs.store import read_attempt, read_control
+    from db.runs.queries import active_runs
+
+    roots = {}
+    with contextlib.suppress(CommandError, sqlite3.Error):
+        for run in active_runs(context.runs):
+            folder = context.home.run_dir(run.id)
+            attempt = read_attempt(folder, read_control(folder).attempt)
+            if attempt and attempt.worker:
+                roots[run.id] = attempt.worker.pid
+    return roots
+
+
+def _sample_line(sample: Telemetry) -> str:
+    host = sample.host
+    cards = [f"GPU {gpu.index} {_readings(gpu)}" for gpu in sample.gpus] or [printable(sample.reason or "no GPU")]
+    memory = size_pair(host.memory_used, host.memory_total)
+    return f"{time.strftime('%H:%M:%S')}  {' | '.join(cards)} | CPU {percent(host.cpu)}  RAM {memory}"
+
+
+def _readings(gpu: Gpu) -> str:
+    if gpu.reason:
+        return printable(gpu.reason)
+    power = NA if gpu.power_w is None else f"{gpu.power_w:.0f} W"
+    degrees = NA if gpu.temperature_c is None else f"{gpu.temperature_c:.0f} °C"
+    return f"{percent(gpu.utilisation)}  {size_pair(gpu.memory_used, gpu.memory_total)}  {power}  {degrees}"
+
+
+def _sample_text(sample: Telemetry) -> str:
+    lines = []
+    for gpu in sample.gpus:
+        lines.append(f"GPU {gpu.index}  {printable(gpu.name)}  {_readings(gpu)}")
+        if gpu.throttle:
+            lines.append(f"       held down by: {', '.join(gpu.throttle)}")
+        rows = [
+            (process.pid, size(process.memory), process.user or NA, f"#{process.run}" if process.run else "")
+            for process in gpu.processes
+        ]
+        if rows:
+            lines.append(table(("pid", "memory", "user", "run"), rows, right=(0, 1)))
+    if sample.reason:
+        lines.append(f"no GPU to show: {printable(sample.reason)}")
+    host = sample.host
+    lines.append(
+        f"host   CPU {percent(host.cpu)} of {host.cores} cores  RAM {size_pair(host.memory_used, host.memory_total)}"
+        f"  disk free {size(host.disk_free)}"
+    )
+    lines += [f"       run #{job.run} holds {size(job.memory)} of RAM" for job in host.jobs]
+    return "\n".join(lines)
+
+
+def show_doctor(args: argparse.Namespace, context: Context) -> None:
+    """What is found, what is missing, and how to mend it."""
+    from fada_tui.cli.checks import all_checks
+
+    checks = all_checks(context)
+    marks = {"ok": "ok", "warn": "WARN", "missing": "MISSING"}
+
+    def text() -> str:
+        width = max(len(check["check"]) for check in checks)
+        lines = []
+        for check in checks:
+            lines.append(f"{marks[check['state']]:<8}{check['check']:<{width}}  {printable(check['detail'])}")
+            if check["hint"]:
+                lines.append(f"{'':<8}{'':<{width}}  → {printable(check['hint'])}")
+        return "\n".join(lines)
+
+    context.emit(checks, text)
+
+
+def show_where(args: argparse.Namespace, context: Context) -> None:
+    """Every path and what it takes on disk."""
+    from backends.catalog.hub import cache_folder
+    from backends.catalog.reader import USER_FILE
+    from backends.telemetry.host import disk_free
+
+    with contextlib.suppress(CommandError):  # a HOME that cannot be used is still somewhere
+        context.prepare()
+    home = context.home
+    paths = {
+        "home": home.root,
+        "config": home.config,
+        "secrets": home.secrets,
+        "catalog": home.root / USER_FILE,
+        "tracker": home.fada_db,
+        "index": home.runs_db,
+        "runs": home.runs,
+        "models": cache_folder(),
+    }
+    sizes = {name: disk_use(path) for name, path in paths.items()}
+    document: dict[str, Any] = {name: str(path) for name, path in paths.items()}
+    document |= {"bytes": sizes, "disk_free": disk_free(home.root)}
+
+    def text() -> str:
+        rows = [
+            (name, str(path), "not there" if sizes[name] is None else size(sizes[name])) for name, path in paths.items()
+        ]
+        rows.append(("free", "", size(document["disk_free"])))
+        return table(("what", "path", "on disk"), rows, right=(2,))
+
+    context.emit(document, text)
+
+
+def disk_use(path: Path) -> int | None:
+    """Bytes a file or folder takes on its disk; hard and symbolic links count once. None where it is not there."""
+    if not path.exists():
+        return None
+    seen: set[tuple[int, int]] = set()
+    total = 0
+    todo = [path]
+    while todo:
+        entry = todo.pop()
+        try:
+            status = entry.lstat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            total += status.st_blocks * 512
+            if entry.is_dir() and not entry.is_symlink():
+                todo.extend(entry.iterdir())
+        except OSError:  # gone in the meantime, or not ours to read
+            continue
+    return total
+
+
+def rebuild_index(args: argparse.Namespace, context: Context) -> None:
+    """Rebuild runs.db from the run directories."""
+    from backends.jobs.reindex import reindex
+
+    context.prepare()
+    count = reindex(context.home)
+    context.emit({"runs": count}, f"{count} run{'' if count == 1 else 's'} indexed")
+
+
+def back_up(args: argparse.Namespace, context: Context) -> None:
+    """An online copy of fada.db: whole at one moment, however busy the database is.
+
+    Raises:
+        UsageError: The folder is not there, or the file is one of HOME's own.
+        CommandError: It could not be written; an older copy is left as it was.
+    """
+    target = Path(args.file).expanduser().absolute()
+    _check_target(target, context)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        temporary.touch(mode=0o600)
+        with closing(sqlite3.connect(temporary, isolation_level=None)) as copy:
+            context.tracker.backup(copy, pages=-1)
+            copy.execute("PRAGMA journal_mode=DELETE")  # one file, to be carried anywhere
+        _sync(temporary)
+        temporary.replace(target)
+        _sync(target.parent)
+    except (OSError, sqlite3.Error) as error:
+        raise CommandError(f"the copy could not be written: {error}", str(target), "is the disk full?") from error
+    finally:
+        for leftover in (temporary, temporary.with_name(temporary.name + "-journal")):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
+    taken = target.stat().st_size
+    context.emit({"file": str(target), "bytes": taken}, f"{target}: {size(taken)}")
+
+
+def _check_target(target: Path, context: Context) -> None:
+    if target.is_dir():
+        raise UsageError("is a folder; name a file", str(target), f"fada backup {target / 'fada.db'}")
+    if not target.parent.is_dir():
+        raise UsageError("there is no such folder", str(target.parent), "make it first")
+    real, home = target.resolve(), context.home
+    own = [path.resolve() for path in (home.fada_db, home.runs_db)]
+    beside = [path.with_name(path.name + suffix) for path in own for suffix in ("-wal", "-shm", "-journal")]
+    if real in own + beside or any(path.exists() and target.exists() and target.samefile(path) for path in own):
+        raise UsageError("is HOME's own database", str(target), "name another file")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

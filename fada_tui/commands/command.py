@@ -1,0 +1,58 @@
+"""What a command is: one definition gives its key, its place in the footer, its palette entry and its help row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fada_tui.sources.views import Selection
+
+if TYPE_CHECKING:
+    from fada_tui.screens.dashboard import Dashboard
+
+PANES = ("tracker", "queue", "gpu", "run")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing the panel can do.
+
+    Args:
+        id: Stable name, as in a key map.
+        keys: Textual key names; the first one is shown.
+        label: One or two words, for the footer.
+        description: One sentence, for palette and help.
+        group: Heading in the help.
+        run: Does it. Called in the app's thread, so it must not block.
+        panes: Where its key works; everywhere if empty.
+        needs: Whether it has something to act on.
+        footer: Rank in the footer, low first; None leaves it out.
+        palette: Whether the palette offers it.
+        shown: How the key is written, where that is not its Textual name.
+    """
+
+    id: str
+    keys: tuple[str, ...]
+    label: str
+    description: str
+    group: str
+    run: Callable[[Dashboard], None]
+    panes: tuple[str, ...] = ()
+    needs: Callable[[Selection], bool] | None = None
+    footer: int | None = None
+    palette: bool = True
+    shown: str = ""
+
+    @property
+    def key(self) -> str:
+        """The key as a person reads it."""
+        if self.shown:
+            return self.shown
+        names = {"slash": "/", "question_mark": "?", "escape": "esc", "ctrl+p": "^p"}
+        return names.get(self.keys[0], self.keys[0]) if self.keys else ""
+
+    def works(self, selection: Selection) -> bool:
+        """Whether the key does something right here."""
+        here = not self.panes or selection.pane in self.panes
+        return here and (self.needs is None or self.needs(selection))

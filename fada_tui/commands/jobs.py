@@ -1,0 +1,114 @@
+"""Commands that queue jobs and steer them. Whatever touches files or processes is done in a worker thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fada_tui.screens.dashboard import Dashboard
+
+
+def evaluate(panel: Dashboard) -> None:
+    from fada_tui.screens.evaluate import EvaluateForm
+
+    panel.app.push_screen(EvaluateForm(panel.panel_app.home, panel.suggested_model(), panel.last_spec), panel.queued)
+
+
+def finetune(panel: Dashboard) -> None:
+    from fada_tui.screens.finetune import FinetuneForm
+
+    panel.app.push_screen(FinetuneForm(panel.panel_app.home, panel.suggested_model(), panel.last_spec), panel.queued)
+
+
+def demo(panel: Dashboard) -> None:
+    home = panel.panel_app.home
+
+    def task() -> list[str]:
+        from backends.jobs import queue
+
+        return [f"queued, the last is #{queue.enqueue_demo(home)}; watch them in the Queue"]
+
+    panel.panel_app.start_task("Demo", task)
+
+
+def log(panel: Dashboard) -> None:
+    from fada_tui.screens.log import LogScreen
+
+    run = panel.selection.run
+    if run is not None:
+        panel.app.push_screen(LogScreen(run))
+
+
+def answers(panel: Dashboard) -> None:
+    from fada_tui.screens.answers import AnswersScreen
+
+    run = panel.selection.run
+    if run is not None:
+        panel.app.push_screen(AnswersScreen(panel.panel_app.home, run))
+
+
+def cancel(panel: Dashboard) -> None:
+    from fada_tui.screens.confirm import ConfirmScreen
+
+    run = panel.selection.run
+    if run is None:
+        return
+    home = panel.panel_app.home
+
+    def task() -> list[str]:
+        from backends.jobs import queue
+
+        return queue.cancel(home, run.id)
+
+    def answered(yes: bool | None) -> None:
+        if yes:
+            panel.panel_app.start_task(f"Cancel #{run.id}", task)
+
+    consequence = "What it has finished so far is kept; R goes on from there." if run.is_active else "It has not begun."
+    panel.app.push_screen(
+        ConfirmScreen(f"Cancel #{run.id} {run.kind} {run.model}?", consequence, "cancel it"), answered
+    )
+
+
+def retry(panel: Dashboard) -> None:
+    run = panel.selection.run
+    if run is None:
+        return
+    home = panel.panel_app.home
+
+    def task() -> list[str]:
+        from backends.jobs import queue
+
+        return [f"queued as #{queue.retry(home, run.id)}"]
+
+    panel.panel_app.start_task(f"Retry #{run.id}", task)
+
+
+def resume(panel: Dashboard) -> None:
+    run = panel.selection.run
+    if run is None:
+        return
+    home = panel.panel_app.home
+
+    def task() -> list[str]:
+        from backends.jobs import queue
+
+        queue.resume(home, run.id)
+        return ["queued to go on where it stopped"]
+
+    panel.panel_app.start_task(f"Resume #{run.id}", task)
+
+
+def hold(panel: Dashboard) -> None:
+    run = panel.selection.run
+    if run is None:
+        return
+    home = panel.panel_app.home
+
+    def task() -> list[str]:
+        from backends.jobs import queue
+
+        (queue.release if run.state == "held" else queue.hold)(home, run.id)
+        return ["let go" if run.state == "held" else "held back until h"]
+
+    panel.panel_app.start_task(f"#{run.id}", task)

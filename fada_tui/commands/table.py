@@ -1,0 +1,218 @@
+"""Every command of the panel, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fada_tui.commands import jobs, tracking, view
+from fada_tui.commands.command import PANES, Command
+from fada_tui.screens import pane_number
+from fada_tui.sources.views import Selection
+
+_TITLES = {"tracker": "Tracker", "queue": "Queue", "gpu": "GPU", "run": "Run"}
+_MOVE = "Moving"
+_LOOK = "Looking"
+_TRACK = "Tracker"
+_JOBS = "Jobs"
+
+
+def _section(selection: Selection) -> bool:
+    return selection.section is not None
+
+
+def _model(selection: Selection) -> bool:
+    return selection.model is not None
+
+
+def _model_or_item(selection: Selection) -> bool:
+    return selection.model is not None or selection.item is not None
+
+
+def _row(selection: Selection) -> bool:
+    return (selection.pane == "queue" and selection.run is not None) or _model_or_item(selection)
+
+
+def _run(selection: Selection) -> bool:
+    return selection.run is not None
+
+
+def _state(*states: str) -> Callable[[Selection], bool]:
+    def needs(selection: Selection) -> bool:
+        return selection.run is not None and selection.run.state in states
+
+    return needs
+
+
+_LIVE = _state("queued", "held", "starting", "running", "paused")
+_OVER = _state("done", "failed", "cancelled", "lost")
+_BROKEN = _state("failed", "cancelled", "lost")
+_WAITING = _state("queued", "held")
+_JOB_PANES = ("queue", "run")
+
+MOVES = (
+    Command("down", ("j", "down"), "Down", "Next row", _MOVE, view.down, palette=False, shown="j ↓"),
+    Command("up", ("k", "up"), "Up", "Previous row", _MOVE, view.up, palette=False, shown="k ↑"),
+    Command("page-down", ("pagedown", "ctrl+d"), "Page down", "One page down", _MOVE, view.page_down, palette=False),
+    Command("page-up", ("pageup", "ctrl+u"), "Page up", "One page up", _MOVE, view.page_up, palette=False),
+    Command("top", ("g", "home"), "Top", "First row", _MOVE, view.top, palette=False),
+    Command("bottom", ("G", "end"), "Bottom", "Last row", _MOVE, view.bottom, palette=False),
+    Command("next-pane", ("tab",), "Next pane", "Focus the next pane", _MOVE, view.next_pane, palette=False),
+    Command("prev-pane", ("shift+tab",), "Back", "Focus the previous pane", _MOVE, view.previous_pane, palette=False),
+)
+
+FOCUS = tuple(
+    Command(
+        f"focus-{pane}",
+        (str(pane_number(pane)),),
+        _TITLES[pane],
+        f"Focus the {_TITLES[pane]} pane",
+        _MOVE,
+        view.focuser(pane),
+    )
+    for pane in PANES
+)
+
+TRACKING = (
+    Command(
+        "mark",
+        ("space",),
+        "done",
+        "Toggle a checklist item's box; on a model, choose its next status",
+        _TRACK,
+        tracking.mark,
+        ("tracker",),
+        _model_or_item,
+        footer=10,
+    ),
+    Command(
+        "fold",
+        ("enter", "space"),
+        "fold",
+        "Fold or unfold a section",
+        _TRACK,
+        view.fold,
+        ("tracker",),
+        _section,
+        footer=10,
+        palette=False,
+    ),
+    Command(
+        "open",
+        ("enter",),
+        "open",
+        "Show the model's ladder, or the job in the Run pane",
+        _TRACK,
+        view.open_row,
+        ("tracker", "queue"),
+        _row,
+        palette=False,
+    ),
+    Command(
+        "status",
+        ("s",),
+        "status",
+        "Choose the status of a model",
+        _TRACK,
+        tracking.status,
+        ("tracker",),
+        _model,
+        footer=40,
+    ),
+    Command(
+        "note", ("n",), "note", "Write the note of a model", _TRACK, tracking.note, ("tracker",), _model, footer=45
+    ),
+    Command("undo", ("u",), "undo", "Take back the last change of the tracker", _TRACK, tracking.undo),
+    Command("redo", ("U",), "redo", "Make the change that was taken back again", _TRACK, tracking.redo),
+    Command(
+        "filter",
+        ("slash",),
+        "filter",
+        "Show only models and items that hold a text",
+        _TRACK,
+        view.filter_rows,
+        ("tracker",),
+        footer=50,
+    ),
+)
+
+JOBS = (
+    Command(
+        "evaluate", ("e",), "evaluate", "Evaluate a model against reference answers", _JOBS, jobs.evaluate, footer=20
+    ),
+    Command("finetune", ("f",), "fine-tune", "Fine-tune a model", _JOBS, jobs.finetune, footer=25),
+    Command(
+        "demo",
+        ("D",),
+        "Demo",
+        "Demo: evaluate, fine-tune and evaluate a tiny model on synthetic ultrasound",
+        _JOBS,
+        jobs.demo,
+    ),
+    Command("log", ("l",), "log", "Read and follow the log of the run", _JOBS, jobs.log, needs=_run, footer=30),
+    Command(
+        "answers",
+        ("i",),
+        "answers",
+        "The last answers beside their references",
+        _JOBS,
+        jobs.answers,
+        needs=_run,
+        footer=31,
+    ),
+    Command(
+        "cancel", ("c",), "cancel", "Cancel the job (asks first)", _JOBS, jobs.cancel, _JOB_PANES, _LIVE, footer=15
+    ),
+    Command(
+        "retry",
+        ("r",),
+        "retry",
+        "Queue the same again under a new number",
+        _JOBS,
+        jobs.retry,
+        _JOB_PANES,
+        _OVER,
+        footer=16,
+    ),
+    Command(
+        "resume",
+        ("R",),
+        "resume",
+        "Go on from the last finished sample or checkpoint",
+        _JOBS,
+        jobs.resume,
+        _JOB_PANES,
+        _BROKEN,
+        footer=15,
+    ),
+    Command(
+        "hold",
+        ("h",),
+        "hold",
+        "Hold a waiting job back, or let it go",
+        _JOBS,
+        jobs.hold,
+        _JOB_PANES,
+        _WAITING,
+        footer=17,
+    ),
+)
+
+LOOKS = (
+    Command("zoom", ("z",), "zoom", "The focused pane on the whole screen, and back", _LOOK, view.zoom, footer=60),
+    Command("copy", ("y",), "copy", "Copy the chosen row (OSC 52, works over SSH)", _LOOK, view.copy),
+    Command(
+        "palette", ("ctrl+p",), "commands", "Every command, by name", _LOOK, view.palette, footer=80, palette=False
+    ),
+    Command("help", ("question_mark",), "help", "Every key, and what works here", _LOOK, view.help, footer=81),
+    Command("back", ("escape",), "back", "Leave zoom or filter", _LOOK, view.back, palette=False),
+    Command("quit", ("q",), "quit", "Close the panel; jobs go on", _LOOK, view.quit, footer=90),
+)
+
+TABLE: tuple[Command, ...] = (*TRACKING, *JOBS, *LOOKS, *FOCUS, *MOVES)
+BY_ID: dict[str, Command] = {command.id: command for command in TABLE}
+
+
+def footer_commands(selection: Selection) -> list[Command]:
+    """What works right here, the most to the point first."""
+    shown = [command for command in TABLE if command.footer is not None and command.works(selection)]
+    return sorted(shown, key=lambda command: command.footer or 0)

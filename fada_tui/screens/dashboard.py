@@ -1,0 +1,308 @@
+"""The one dashboard: Tracker, Queue, GPU and Run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Input
+
+from db.runs.rows import Run
+from fada_tui.commands.table import BY_ID, TABLE, footer_commands
+from fada_tui.screens import PANE_ORDER
+from fada_tui.sources.views import RunList, RunView, Selection, TelemetryView
+from fada_tui.widgets.bars import KeyBar, TopBar
+from fada_tui.widgets.gpupane import GpuPane
+from fada_tui.widgets.line import plain
+from fada_tui.widgets.lineview import LineView
+from fada_tui.widgets.queuepane import QueuePane
+from fada_tui.widgets.runpane import RunPane
+from fada_tui.widgets.trackerpane import TrackerPane
+
+if TYPE_CHECKING:
+    from db.tracker.rows import Tracker
+    from fada_tui.app import PanelApp
+
+SINGLE = (70, 20)
+"""Below this many columns or rows only the focused pane is shown."""
+NARROW = 100
+TALL = 45
+
+
+class Dashboard(Screen[None]):
+    """Holds no data of its own but what the panes show; the app hands that in, commands read :attr:`selection`."""
+
+    AUTO_FOCUS = "#tracker"
+    auto_links = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(",".join(command.keys), f"command('{command.id}')", command.label, id=command.id, show=False)
+        for command in TABLE
+        if command.keys
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.top = TopBar(id="top")
+        self.tracker = TrackerPane(id="tracker")
+        self.queue = QueuePane(id="queue")
+        self.gpu = GpuPane(id="gpu")
+        self.run_pane = RunPane(id="run")
+        self.keys = KeyBar(id="keys")
+        self.filter_input = Input(id="filter", placeholder="filter models and items; enter keeps, esc clears")
+        self.panes: dict[str, LineView] = {
+            "tracker": self.tracker,
+            "queue": self.queue,
+            "gpu": self.gpu,
+            "run": self.run_pane,
+        }
+        self._picked: int | None = None
+
+    def compose(self) -> ComposeResult:
+        yield self.top
+        with Horizontal(id="body"):
+            with Vertical(id="left"):
+                yield self.tracker
+                yield self.queue
+            with Vertical(id="right"):
+                yield self.gpu
+                yield self.run_pane
+        yield self.filter_input
+        yield self.keys
+
+    def on_mount(self) -> None:
+        self.tracker.set_title("1 Tracker")
+        self.queue.set_title("2 Queue")
+        self.gpu.set_title("3 GPU")
+        self.run_pane.set_title("4 Run")
+        self.filter_input.display = False
+        self._arrange()
+
+    @property
+    def panel_app(self) -> PanelApp:
+        return cast("PanelApp", self.app)
+
+    # Data
+
+    def show_tracker(self, tracker: Tracker) -> None:
+        self.top.tracker = tracker
+        self.tracker.tracker = tracker
+        self.run_pane.suggestion = self._first_to_do(tracker) or "a model"
+        self.update_keys()
+
+    def show_runs(self, runs: RunList) -> None:
+        self.top.runs = runs
+        self.tracker.runs = runs
+        self.queue.runs = runs
+        if self._picked is not None and runs.get(self._picked) is None:
+            self.pick(None)
+        self.update_keys()
+
+    def show_run(self, view: RunView | None) -> None:
+        self.run_pane.view = view
+        if self._picked is None and view is not None and self.focused is not self.queue:
+            self.queue.choose(f"run:{view.run.id}")
+        self.update_keys()
+
+    def show_telemetry(self, telemetry: TelemetryView) -> None:
+        self.top.telemetry = telemetry
+        if self.gpu.display:
+            self.gpu.telemetry = telemetry
+
+    def pick(self, run_id: int | None) -> None:
+        """Show a run in the Run pane; None: whichever is the newest active."""
+        self._picked = run_id
+        self.panel_app.choose_run(run_id)
+
+    @staticmethod
+    def _first_to_do(tracker: Tracker) -> str | None:
+        return next((item.models[0] for item in tracker.items if not item.done and item.models), None)
+
+    # What commands act on
+
+    @property
+    def pane(self) -> str:
+        """The focused pane, or the one that was focused last."""
+        if isinstance(self.focused, LineView) and self.focused.id in PANE_ORDER:
+            self._last_pane = str(self.focused.id)
+        return self._last_pane
+
+    _last_pane = "tracker"
+
+    @property
+    def focused_pane(self) -> LineView:
+        return self.panes[self.pane]
+
+    @property
+    def selection(self) -> Selection:
+        pane = self.pane
+        view = self.panes[pane]
+        key = view.key
+        shown = self.run_pane.view.run if self.run_pane.view else None
+        model, item, section, run = self.tracker.model_at(key), self.tracker.item_at(key), None, shown
+        if pane == "tracker":
+            if key and key.startswith(("section:", "phase:")):
+                section = key
+            if model is not None:
+                run = self.tracker.runs.live_of(model) or shown
+        elif pane == "queue" and key:
+            run = self.queue.runs.get(int(key.removeprefix("run:"))) or shown
+        return Selection(pane, model, item, run, section)
+
+    def row_text(self) -> str:
+        """The chosen row as text, or the whole pane where no row can be chosen."""
+        view = self.focused_pane
+        return plain([view.rows[view.cursor]] if view.cursor is not None else view.rows).strip()
+
+    def suggested_model(self) -> str:
+        """What a form is filled with: the chosen model or item, else the run's, else the first to do."""
+        selection = self.selection
+        if selection.model is not None:
+            return selection.model.name
+        if selection.item is not None and selection.item.models:
+            return selection.item.models[0]
+        if selection.pane != "tracker" and selection.run is not None and selection.run.kind in ("eval", "finetune"):
+            return selection.run.model
+        tracker = self.tracker.tracker
+        return (self._first_to_do(tracker) if tracker else None) or ""
+
+    @property
+    def last_spec(self) -> dict[str, Any]:
+        """The spec of the shown run, whose data a form proposes again."""
+        return self.run_pane.view.spec if self.run_pane.view else {}
+
+    def queued(self, run_id: int | None) -> None:
+        """A form has queued a run: show it."""
+        if run_id is not None:
+            self.app.notify(f"queued as #{run_id}", markup=False, timeout=4)
+            self.pick(run_id)
+            self.panel_app.nudge()
+
+    # Keys
+
+    def action_command(self, command_id: str) -> None:
+        """Run a command; :meth:`check_action` has seen that it works right here."""
+        BY_ID[command_id].run(self)
+        self.update_keys()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A key whose command has nothing to act on is left to the next one that has it.
+
+        While the filter is typed into, its keys are text.
+        """
+        if action != "command":
+            return True
+        if self.filter_input.has_focus:
+            return parameters[0] == "back"
+        return BY_ID[str(parameters[0])].works(self.selection)
+
+    def update_keys(self) -> None:
+        self.keys.commands = tuple(footer_commands(self.selection))
+
+    @on(KeyBar.Pressed)
+    def _key_pressed(self, event: KeyBar.Pressed) -> None:
+        if event.command.works(self.selection):
+            self.action_command(event.command.id)
+
+    # Panes
+
+    def focus_pane(self, pane: str) -> None:
+        """Focus a pane; while one is zoomed, the zoom goes along."""
+        self._last_pane = pane
+        if self.has_class("-zoom"):
+            self._mark_zoomed(pane)
+        self._arrange(pane)
+        self.panes[pane].focus()
+
+    def step_pane(self, direction: int) -> None:
+        index = PANE_ORDER.index(self.pane) + direction
+        self.focus_pane(PANE_ORDER[index % len(PANE_ORDER)])
+
+    def toggle_zoom(self) -> None:
+        self.set_class(not self.has_class("-zoom"), "-zoom")
+        self._arrange(self.pane)
+
+    def back(self) -> None:
+        """Escape: close the filter, else unzoom."""
+        if self.filter_input.display or self.tracker.filter_text:
+            self._close_filter(keep=False)
+        elif self.has_class("-zoom"):
+            self.toggle_zoom()
+
+    def _mark_zoomed(self, pane: str | None) -> None:
+        for name, view in self.panes.items():
+            view.set_class(name == pane, "-shown")
+        for side, names in (("left", ("tracker", "queue")), ("right", ("gpu", "run"))):
+            self.query_one(f"#{side}").set_class(pane in names, "-shown")
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._arrange()
+
+    def _arrange(self, pane: str | None = None) -> None:
+        """Which panes are shown, and how the room is shared."""
+        if not self.is_mounted:
+            return
+        width, height = self.app.size
+        single = width < SINGLE[0] or height < SINGLE[1]
+        self.set_class(width < NARROW, "-narrow")
+        self.set_class(height >= TALL, "-tall")
+        self.set_class(single or self.has_class("-zoom"), "-one")
+        self._mark_zoomed(pane or self.pane)
+        self.set_class((pane or self.pane) in ("gpu", "run"), "-focus-right")
+        self.set_class((pane or self.pane) == "queue", "-focus-queue")
+        if self.gpu.display:
+            self.gpu.telemetry = self.top.telemetry
+
+    @on(events.DescendantFocus)
+    def _focus_came(self) -> None:
+        self._arrange()
+        self.update_keys()
+
+    @on(LineView.Chosen)
+    def _row_chosen(self, event: LineView.Chosen) -> None:
+        if event.view is self.queue:
+            self.pick(int(event.key.removeprefix("run:")))
+        self.update_keys()
+
+    @on(LineView.Opened)
+    def _row_opened(self) -> None:
+        self.action_command("fold" if self.selection.section else "open")
+
+    # Filter
+
+    def open_filter(self) -> None:
+        self.filter_input.display = True
+        self.keys.display = False
+        self.filter_input.value = self.tracker.filter_text
+        self.filter_input.focus()
+
+    def _close_filter(self, *, keep: bool) -> None:
+        self.filter_input.display = False
+        self.keys.display = True
+        if not keep:
+            self.tracker.filter_text = ""
+        self.focus_pane("tracker")
+
+    @on(Input.Changed, "#filter")
+    def _filter_changed(self, event: Input.Changed) -> None:
+        if self.filter_input.display:
+            self.tracker.filter_text = event.value
+
+    @on(Input.Submitted, "#filter")
+    def _filter_kept(self) -> None:
+        self._close_filter(keep=True)
+
+
+def active_note(runs: tuple[Run, ...], waiting: int) -> str | None:
+    """What is said after quitting: that jobs go on without the panel."""
+    from fada_tui.format import count
+
+    if not runs and not waiting:
+        return None
+    parts = [count(len(runs), "job") + (" goes on" if len(runs) == 1 else " go on")] if runs else []
+    if waiting:
+        parts.append(f"{waiting} wait{'s' if waiting == 1 else ''} in the queue")
+    return f"{', '.join(parts)}; `fada jobs` shows {'it' if len(runs) + waiting == 1 else 'them'}"

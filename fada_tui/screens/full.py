@@ -1,0 +1,75 @@
+"""A screen of one list: the base of log, answers and help."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Label
+
+from fada_tui.widgets.line import Row
+from fada_tui.widgets.lineview import LineView
+
+MOVES = "j k move · space page · g G ends · esc back"
+
+
+class FullView(LineView):
+    """Rows that somebody else makes."""
+
+    def __init__(self) -> None:
+        super().__init__(id="full")
+        self.make: list[Row] = []
+
+    def build(self, width: int, height: int) -> list[Row]:
+        return self.make
+
+    def show(self, rows: list[Row]) -> None:
+        self.make = rows
+        self.rebuild()
+
+
+class FullScreen(Screen[None]):
+    """Its view has the keys of every list; escape and q go back."""
+
+    auto_links = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "back", "back"),
+        Binding("j,down", "move(1)", "down"),
+        Binding("k,up", "move(-1)", "up"),
+        Binding("pagedown,ctrl+d,space", "page(1)", "page down"),
+        Binding("pageup,ctrl+u", "page(-1)", "page up"),
+        Binding("g,home", "edge(-1)", "top"),
+        Binding("G,end", "edge(1)", "bottom"),
+    ]
+
+    def __init__(self, title: str, keys: str = MOVES) -> None:
+        super().__init__()
+        self.view = self.make_view()
+        self._title_text = title
+        self._keys = keys
+
+    def make_view(self) -> FullView:
+        return FullView()
+
+    def compose(self) -> ComposeResult:
+        yield self.view
+        yield Label(Content(self._keys), classes="keys", id="full-keys")
+
+    def on_mount(self) -> None:
+        self.view.set_title(self._title_text)
+        self.view.focus()
+
+    def action_back(self) -> None:
+        self.dismiss()
+
+    def action_move(self, steps: int) -> None:
+        self.view.move(steps)
+
+    def action_page(self, direction: int) -> None:
+        self.view.page(direction)
+
+    def action_edge(self, direction: int) -> None:
+        self.view.edge(direction)

@@ -1,0 +1,111 @@
+"""What the panes show: frozen, made in a worker thread, handed to the app by message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from backends.telemetry.sample import Telemetry
+from db.runs.rows import ACTIVE_STATES, WAITING_STATES, Message, MetricPoint, Prediction, Run, Score
+from db.tracker.rows import Item, Model, Tracker
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What the worker said when it failed."""
+
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One run with its curves, scores (overall and by question or category) and newest answers, newest first."""
+
+    run: Run
+    spec: dict[str, Any] = field(default_factory=dict)
+    curves: dict[str, tuple[MetricPoint, ...]] = field(default_factory=dict)
+    scores: tuple[Score, ...] = ()
+    predictions: tuple[Prediction, ...] = ()
+    messages: tuple[Message, ...] = ()
+    failure: Failure | None = None
+
+    @property
+    def overall(self) -> tuple[Score, ...]:
+        """The newest overall row of each metric; earlier held-out ones are the score curve."""
+        newest: dict[str, Score] = {}
+        for score in self.scores:
+            if score.question is None and score.category is None:
+                old = newest.get(score.metric)
+                if old is None or _age(score) >= _age(old):
+                    newest[score.metric] = score
+        return tuple(newest.values())
+
+
+def _age(score: Score) -> float:
+    """The step it was made at; a run's final score is newer than any step."""
+    return float("inf") if score.step is None else score.step
+
+
+@dataclass(frozen=True)
+class RunList:
+    """All runs that wait or run and the newest of the others, oldest first; the overall scores of every run."""
+
+    runs: tuple[Run, ...] = ()
+    scores: tuple[Score, ...] = ()
+
+    @property
+    def active(self) -> tuple[Run, ...]:
+        return tuple(run for run in self.runs if run.state in ACTIVE_STATES)
+
+    @property
+    def waiting(self) -> tuple[Run, ...]:
+        runs = [run for run in self.runs if run.state in WAITING_STATES]
+        return tuple(sorted(runs, key=lambda run: (run.position, run.id)))
+
+    @property
+    def over(self) -> tuple[Run, ...]:
+        """Newest first."""
+        return tuple(run for run in reversed(self.runs) if run.is_over)
+
+    def get(self, run_id: int | None) -> Run | None:
+        return next((run for run in self.runs if run.id == run_id), None)
+
+    def default(self) -> Run | None:
+        """The newest that runs, else the newest that is over, else the newest."""
+        for group in (self.active, tuple(reversed(self.over)), self.runs):
+            if group:
+                return group[-1]
+        return None
+
+    def live_of(self, model: Model) -> Run | None:
+        """The newest live run of a tracked model."""
+        names = {model.name.casefold(), *(alias.casefold() for alias in model.aliases)}
+        return next((run for run in reversed(self.active) if run.model.casefold() in names), None)
+
+
+@dataclass(frozen=True)
+class TelemetryView:
+    """Samples of the last minutes, oldest first; ``recorded`` where the dispatcher made them."""
+
+    samples: tuple[Telemetry, ...] = ()
+    recorded: bool = False
+
+    @property
+    def newest(self) -> Telemetry | None:
+        return self.samples[-1] if self.samples else None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a command would act on: the focused pane, and what its cursor stands on."""
+
+    pane: str = "tracker"
+    model: Model | None = None
+    item: Item | None = None
+    run: Run | None = None
+    section: str | None = None
+    """The key of a section's or phase's head."""
+
+
+__all__ = ["Failure", "RunList", "RunView", "Selection", "TelemetryView", "Tracker"]

@@ -1,0 +1,177 @@
+"""Watches fada.db and runs.db from a thread: what changed is read and sent to the app, nothing else is.
+
+``PRAGMA data_version`` costs microseconds and says whether anybody wrote; then a counter per topic says what.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from textual.message import Message
+
+from db.connect import connect, counters, data_version
+from db.home import Home
+from db.runs import queries
+from db.runs.rows import MetricPoint
+from db.tracker.queries import load_tracker
+from fada_tui.messages import RunLoaded, RunsLoaded, SourceFailed, TrackerLoaded
+from fada_tui.sources.views import Failure, RunList, RunView
+
+POLL_S = 0.15
+REDRAW_S = 0.5
+"""A run that writes a thousand events a second is read this often."""
+HISTORY = 200
+CURVES = ("loss", "exact", "cosine", "accuracy")
+
+
+class _File:
+    """One database file: a long-lived read-only connection and the topics that changed since the last look."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.conn: sqlite3.Connection | None = None
+        self._inode = 0
+        self._version = -1
+        self._counters: dict[str, int] = {}
+
+    def changed(self) -> set[str] | None:
+        """Topics written since the last call; None right after (re-)opening, when everything is new.
+
+        Raises:
+            sqlite3.Error, OSError: The file cannot be read now.
+        """
+        inode = self.path.stat().st_ino
+        if self.conn is None or inode != self._inode:
+            # The index may have been rebuilt into a new file.
+            self.close()
+            self.conn, self._inode, self._version = connect(self.path, read_only=True), inode, -1
+        version = data_version(self.conn)
+        if version == self._version:
+            return set()
+        first = self._version == -1
+        now = counters(self.conn)
+        before, self._counters, self._version = self._counters, now, version
+        return None if first else {topic for topic, count in now.items() if before.get(topic) != count}
+
+    def close(self) -> None:
+        if self.conn is not None:
+            self.conn.close()
+        self.conn = None
+        self._version = -1
+
+
+class Watcher:
+    """Runs in one thread; the app's thread only calls :meth:`choose`, :meth:`nudge` and :meth:`stop`.
+
+    Args:
+        home: Whose databases.
+        post: Thread-safe: hands a message to the app.
+    """
+
+    def __init__(self, home: Home, post: Callable[[Message], object]) -> None:
+        self._post = post
+        self._tracker = _File(home.fada_db)
+        self._runs = _File(home.runs_db)
+        self._wake = threading.Event()
+        self._stopped = False
+        self._wanted: int | None = None
+        self._due: set[str] = set()
+        self._trouble: str | None = None
+        self._list: RunList | None = None
+
+    def choose(self, run_id: int | None) -> None:
+        """Which run the Run pane shows; None: the newest that is active, else the newest."""
+        self._wanted = run_id
+        self._due.add("view")
+        self._wake.set()
+
+    def nudge(self) -> None:
+        """Look again at once."""
+        self._due.add("now")
+        self._wake.set()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._wake.set()
+
+    def run(self) -> None:
+        """The loop. A database that cannot be read is reported once and tried again."""
+        pause = 0.0
+        try:
+            while not self._stopped:
+                try:
+                    pause = self._round(pause)
+                    self._report(None)
+                except (sqlite3.Error, OSError) as error:
+                    self._tracker.close()
+                    self._runs.close()
+                    self._report(f"the data cannot be read: {error}")
+                    pause = 1.0
+                self._wake.wait(max(POLL_S, pause) if self._trouble else POLL_S)
+                self._wake.clear()
+        finally:
+            self._tracker.close()
+            self._runs.close()
+
+    def _report(self, trouble: str | None) -> None:
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._post(SourceFailed(trouble))
+
+    def _round(self, quiet: float) -> float:
+        """One look; ``quiet`` is how long runs.db is left alone yet, and the answer is the next such time."""
+        topics = self._tracker.changed()
+        if (topics is None or "tracker" in topics) and self._tracker.conn is not None:
+            self._post(TrackerLoaded(load_tracker(self._tracker.conn)))
+        hurried = bool(self._due & {"now", "view"})
+        if quiet > 0 and not hurried:
+            return quiet - POLL_S
+        due, self._due = self._due, set()
+        topics = self._runs.changed()
+        if topics is None:
+            topics = {"runs", "scores", "view"}
+        topics |= due
+        if not topics & {"runs", "scores", "view", "metrics", "predictions", "messages"}:
+            return 0.0
+        self._read(topics)
+        return REDRAW_S
+
+    def _read(self, topics: set[str]) -> None:
+        conn = self._runs.conn
+        assert conn is not None
+        if self._list is None or topics & {"runs", "scores"}:
+            old = self._list
+            scores = old.scores if old and "scores" not in topics else tuple(queries.scores(conn, overall_only=True))
+            self._list = RunList(tuple(queries.list_runs(conn, limit=HISTORY)), scores)
+            if self._list != old:
+                self._post(RunsLoaded(self._list))
+        chosen = self._list.get(self._wanted) or self._list.default()
+        self._post(RunLoaded(load_view(conn, chosen.id) if chosen else None))
+
+
+def load_view(conn: sqlite3.Connection, run_id: int) -> RunView | None:
+    """One run with what the Run pane draws; None where it is gone."""
+    detail = queries.run_detail(conn, run_id)
+    if detail is None:
+        return None
+    names = [name for name in detail.metrics if any(part in name for part in CURVES)]
+    curves: dict[str, tuple[MetricPoint, ...]] = {
+        name: tuple(queries.curve(conn, run_id, name, points=400)) for name in sorted(names)
+    }
+    said = queries.summary(conn, run_id) if detail.run.state in ("failed", "lost") else {}
+    failure = None
+    with suppress(KeyError):
+        failure = Failure(str(said["message"]), said.get("hint"))
+    return RunView(
+        detail.run,
+        detail.spec,
+        curves,
+        tuple(queries.scores(conn, run_id)),
+        tuple(queries.last_predictions(conn, run_id, limit=20)),
+        detail.messages[-20:],
+        failure,
+    )

@@ -1,0 +1,174 @@
+"""The line at the top that is worth a glance, and the line at the bottom with the keys that work right here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.style import Style
+from textual import events
+from textual.geometry import Region
+from textual.message import Message
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
+
+from db.tracker.rows import Tracker
+from fada_tui.commands.command import Command
+from fada_tui.format import NA, percent, size_pair
+from fada_tui.sources.views import RunList, Selection, TelemetryView
+from fada_tui.widgets.braille import spark
+from fada_tui.widgets.line import Line, changed_columns, clip, line_width, spread, strip_of
+from fada_tui.widgets.theme import SURFACE
+
+
+class OneLine(Widget):
+    """One line that draws only the cells that changed."""
+
+    ALLOW_SELECT = False
+    auto_links = False
+    DEFAULT_CSS = "OneLine { height: 1; }"
+
+    line: reactive[Line] = reactive((), repaint=False)
+
+    def watch_line(self, old: Line, new: Line) -> None:
+        columns = changed_columns(old, new)
+        if columns:
+            self.refresh(Region(columns[0], 0, columns[1] - columns[0], 1))
+
+    def render_line(self, y: int) -> Strip:
+        return strip_of(self.line, self.size.width, Style(bgcolor=SURFACE))
+
+    def on_resize(self) -> None:
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        """Set ``line`` for the width that there is."""
+        raise NotImplementedError
+
+
+class TopBar(OneLine):
+    """Counts at the left, the card (or host) at the right; trouble with the data takes the place of both."""
+
+    tracker: reactive[Tracker | None] = reactive(None, repaint=False)
+    runs: reactive[RunList] = reactive(RunList, repaint=False)
+    telemetry: reactive[TelemetryView] = reactive(TelemetryView, repaint=False)
+    trouble: reactive[str | None] = reactive(None, repaint=False)
+
+    def watch_tracker(self) -> None:
+        self.rebuild()
+
+    def watch_runs(self) -> None:
+        self.rebuild()
+
+    def watch_telemetry(self) -> None:
+        self.rebuild()
+
+    def watch_trouble(self) -> None:
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        width = self.size.width
+        if width <= 0 or not self.is_attached:
+            return
+        if self.trouble:
+            self.line = clip(((" ⚠ ", "alarm"), (self.trouble, "alarm")), width)
+            return
+        left = self._counts()
+        end = self._machine(width - line_width(left) - 2)
+        self.line = spread(left, end, width)
+
+    def _counts(self) -> Line:
+        models = [model for model in self.tracker.models if not model.absent] if self.tracker else []
+        tested = sum(model.is_tested for model in models)
+        running, waiting = len(self.runs.active), len(self.runs.waiting)
+        counts = f"  {len(models)} models · {tested} tested" if self.tracker else ""
+        spans: list[tuple[str, str]] = [(" FADA v3", "key"), (counts, "")]
+        spans.append((f" · {running} running", "running" if running else "dim"))
+        spans.append((f" · {waiting} queued", "" if waiting else "dim"))
+        return tuple(spans)
+
+    def _machine(self, room: int) -> Line:
+        """As much as fits, the most important first; never cut in the middle."""
+        newest = self.telemetry.newest
+        if newest is None:
+            return ()
+        if newest.gpus:
+            gpu = newest.gpus[0]
+            history = [sample.gpus[0].utilisation or 0.0 for sample in self.telemetry.samples if sample.gpus]
+            name = gpu.name.replace("NVIDIA ", "").replace("GeForce ", "")
+            parts = [
+                percent(gpu.utilisation),
+                size_pair(gpu.memory_used, gpu.memory_total),
+                NA if gpu.temperature_c is None else f"{gpu.temperature_c:.0f} °C",
+                NA if gpu.power_w is None else f"{gpu.power_w:.0f} W",
+            ]
+        else:
+            host = newest.host
+            history = [sample.host.cpu or 0.0 for sample in self.telemetry.samples]
+            name = "no GPU"
+            parts = [f"cpu {percent(host.cpu)}", size_pair(host.memory_used, host.memory_total)]
+        # Each figure is its own span of a fixed width, so that one that changes does not send the others again.
+        spans: list[tuple[str, str]] = [(name, "dim")]
+        for part in parts:
+            spans.append((f"  {part:>4}", ""))
+        spans += [("  ", ""), (spark(history, 6).rjust(6), "graph"), (" ", "")]
+        while len(spans) > 1 and line_width(tuple(spans)) > room:
+            spans.pop()
+        return tuple(spans) if line_width(tuple(spans)) <= room else ()
+
+
+class KeyBar(OneLine):
+    """The commands that work right here, as many as fit; each can be clicked."""
+
+    class Pressed(Message):
+        def __init__(self, command: Command) -> None:
+            super().__init__()
+            self.command = command
+
+    commands: reactive[tuple[Command, ...]] = reactive((), repaint=False)
+    selection: reactive[Selection] = reactive(Selection, repaint=False)
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._places: list[tuple[int, int, Command]] = []
+
+    def watch_commands(self) -> None:
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        width = self.size.width
+        if width <= 0 or not self.is_attached:
+            return
+        self.line, self._places = _laid_out(self.commands, width)
+
+    def on_click(self, event: events.Click) -> None:
+        for start, end, command in self._places:
+            if start <= event.x < end:
+                self.post_message(self.Pressed(command))
+                return
+
+
+def _laid_out(commands: Sequence[Command], width: int) -> tuple[Line, list[tuple[int, int, Command]]]:
+    """Whole entries only; palette and help always, so that the rest can be found."""
+    keep = [command for command in commands if command.id in ("palette", "help")]
+    room = width - sum(_entry_width(command) for command in keep)
+    shown: list[Command] = []
+    for command in commands:
+        if command in keep:
+            continue
+        if _entry_width(command) > room:
+            break
+        room -= _entry_width(command)
+        shown.append(command)
+    spans: list[tuple[str, str]] = []
+    places: list[tuple[int, int, Command]] = []
+    at = 0
+    for command in [command for command in commands if command in shown or command in keep]:
+        spans += [(f" {command.key} ", "key"), (f"{command.label} ", "dim")]
+        places.append((at, at + _entry_width(command), command))
+        at += _entry_width(command)
+    return tuple(spans), places
+
+
+def _entry_width(command: Command) -> int:
+    return len(command.key) + len(command.label) + 3

@@ -1,0 +1,120 @@
+"""Lines of terminal cells: data in, spans of (text, meaning) out. No widget, no markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from fada_tui.text import printable
+from fada_tui.widgets.theme import style
+
+Span = tuple[str, str]
+"""Text and the token of its meaning (see theme.TOKENS)."""
+Line = tuple[Span, ...]
+
+ELLIPSIS = "…"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a list. ``key`` is what the cursor stays on; a row without one cannot be chosen."""
+
+    line: Line
+    key: str | None = None
+
+
+def cut(text: str, width: int) -> str:
+    """At most ``width`` cells of safe text, with an ellipsis where something was left out."""
+    safe = printable(text)
+    if cell_len(safe) <= width:
+        return safe
+    return set_cell_size(safe, width - 1).rstrip() + ELLIPSIS if width > 1 else ELLIPSIS[:width]
+
+
+def left(text: str, width: int) -> str:
+    """Cut or padded to exactly ``width`` cells."""
+    return set_cell_size(cut(text, width), max(0, width))
+
+
+def right(text: str, width: int) -> str:
+    """Cut or padded to exactly ``width`` cells, to the right."""
+    safe = cut(text, width)
+    return " " * (width - cell_len(safe)) + safe
+
+
+def line_width(line: Line) -> int:
+    return sum(cell_len(text) for text, _ in line)
+
+
+def clip(line: Line, width: int) -> Line:
+    """The spans that fit in ``width`` cells, the last one cut."""
+    kept: list[Span] = []
+    room = width
+    for text, token in line:
+        if room <= 0:
+            break
+        piece = cut(text, room)
+        kept.append((piece, token))
+        room -= cell_len(piece)
+    return tuple(kept)
+
+
+def spread(begin: Line, end: Line, width: int) -> Line:
+    """``begin`` at the left and ``end`` at the right; what is too long is cut from ``begin``."""
+    kept = clip(end, width)
+    room = max(0, width - line_width(kept) - (1 if kept else 0))
+    start = clip(begin, room)
+    gap = width - line_width(start) - line_width(kept)
+    return (*start, (" " * gap, ""), *kept)
+
+
+def wrap(text: str, width: int, limit: int = 4) -> list[str]:
+    """Safe text broken at spaces into at most ``limit`` lines; the last one says when more was left out."""
+    lines: list[str] = []
+    current = ""
+    for word in printable(text).split(" "):
+        trial = f"{current} {word}" if current else word
+        if cell_len(trial) <= width or not current:
+            current = trial
+            continue
+        lines.append(cut(current, width))
+        current = word
+    lines.append(cut(current, width))
+    if len(lines) > limit:
+        lines = [*lines[: limit - 1], cut(f"{lines[limit - 1]} {ELLIPSIS}", width)]
+    return lines
+
+
+def strip_of(line: Line, width: int, under: Style) -> Strip:
+    """The line drawn on the style ``under``, padded to ``width`` cells."""
+    # printable() again: a span that skipped cut() must still not reach the terminal with an escape in it.
+    segments = [Segment(text if text.isprintable() else printable(text), under + style(token)) for text, token in line]
+    return Strip(segments).adjust_cell_length(width, under)
+
+
+def changed_columns(old: Line, new: Line) -> tuple[int, int] | None:
+    """The first and the one-past-last column that differ, whole spans at a time; None where nothing does."""
+    if old == new:
+        return None
+    start = 0
+    for before, after in zip(old, new, strict=False):
+        if before != after:
+            break
+        start += cell_len(after[0])
+    end = max(line_width(old), line_width(new))
+    if line_width(old) == line_width(new):
+        for before, after in zip(reversed(old), reversed(new), strict=False):
+            if before != after:
+                break
+            end -= cell_len(after[0])
+    return (start, end) if end > start else (0, max(line_width(old), line_width(new)))
+
+
+def plain(rows: Iterable[Row]) -> str:
+    """The rows as text, for tests and for copying."""
+    return "\n".join("".join(text for text, _ in row.line).rstrip() for row in rows)

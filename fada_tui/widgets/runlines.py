@@ -1,0 +1,199 @@
+"""The parts of the Run pane, each a function from data to lines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from db.runs.rows import Alarm, Message, MetricPoint, Prediction, Run, Score
+from fada_tui.format import count, duration, interval, number, percent, rate, score
+from fada_tui.sources.views import RunView
+from fada_tui.widgets.braille import bar, plot
+from fada_tui.widgets.line import Line, cut, left, right, spread, wrap
+from fada_tui.widgets.status import is_right, state_span, waiting_for
+
+LOSSES = ("loss", "train_loss", "training_loss")
+SCORES = ("eval_exact", "eval_cosine", "exact", "cosine", "eval_accuracy", "accuracy")
+_LEVEL = {"warning": ("⚠", "alarm"), "error": ("✗", "error")}
+
+
+def state_line(run: Run, width: int) -> Line:
+    """State, phase and attempt; on the right how long it took or takes."""
+    sign, token = state_span(run)
+    begin: list[tuple[str, str]] = [(f"{sign} {run.state}", token)]
+    if run.phase and run.is_active:
+        begin.append((f"  {run.phase}", "dim"))
+    if run.attempt > 1:
+        begin.append((f"  attempt {run.attempt}", "dim"))
+    if run.is_waiting and (waiting := waiting_for(run)) != run.state:
+        begin.append((f"  {waiting}", "dim"))
+    took = duration(run.ended - run.started) if run.ended and run.started else ""
+    end: Line = ((f"ETA {duration(run.eta_s)}", ""),) if run.eta_s is not None else ((took, "dim"),)
+    return spread(tuple(begin), end, width)
+
+
+def progress_line(run: Run, width: int) -> Line | None:
+    """Bar, share, step x/y and rate."""
+    if run.done is None:
+        return None
+    total = f"/{run.total:,}" if run.total else ""
+    figure = f" {run.unit or 'step'} {run.done:,}{total}"
+    if run.is_active:
+        figure += f"  {rate(run.rate, run.unit)}"
+    share = right(percent(run.fraction), 5) if run.total else ""
+    room = width - len(figure) - len(share) - 1
+    if room < 6:
+        return ((share.strip(), "running"), (figure, ""))
+    cells = min(room, 40)
+    return ((bar(run.fraction, cells), "graph"), (share, "running" if run.is_active else ""), (figure, ""))
+
+
+def failure_lines(view: RunView, width: int) -> list[Line]:
+    """What went wrong and what to do about it."""
+    run, failure = view.run, view.failure
+    if run.state not in ("failed", "lost", "cancelled"):
+        return []
+    said = failure.message if failure else run.reason or f"it ended as {run.state}"
+    token = "dim" if run.state == "cancelled" else "error"
+    lines: list[Line] = [((text, token),) for text in wrap(said, width)]
+    if failure and run.reason and run.reason not in said:
+        lines += [((text, "dim"),) for text in wrap(run.reason, width, limit=2)]
+    if failure and failure.hint:
+        lines += [((text, ""),) for text in wrap(f"→ {failure.hint}", width)]
+    keys: list[tuple[str, str]] = [("l", "key"), (" log  ", "dim"), ("r", "key"), (" retry", "dim")]
+    if run.kind in ("eval", "finetune"):
+        keys += [("  R", "key"), (" resume", "dim")]
+    lines.append(tuple(keys))
+    return lines
+
+
+def curves(view: RunView) -> tuple[Sequence[MetricPoint], Sequence[MetricPoint]]:
+    """The loss curve and the score curve, by the names that say so; each may be empty."""
+    return _first(view, LOSSES, "loss"), _first(view, SCORES, None)
+
+
+def _first(view: RunView, names: Sequence[str], part: str | None) -> Sequence[MetricPoint]:
+    for name in names:
+        if view.curves.get(name):
+            return view.curves[name]
+    loose = sorted(name for name in view.curves if part and part in name)
+    return view.curves[loose[0]] if loose else ()
+
+
+def last_step(view: RunView) -> int:
+    """Where the x scale ends: the planned steps of a fine-tune, so that it stands still, else the last step seen."""
+    run = view.run
+    planned = run.total or 0 if (run.unit or "").startswith("step") else 0
+    return max([planned, *(points[-1].step for points in view.curves.values() if points)])
+
+
+def curve_lines(
+    points: Sequence[MetricPoint], token: str, *, top: float | None, end: int, width: int, height: int
+) -> list[Line]:
+    """One curve: a line of name, last value and scale over ``height`` rows of braille, on 0..end by 0..top.
+
+    A loss has no natural top: the scale goes to the next of 1, 2, 5 × 10ⁿ over its highest value.
+    """
+    finite = [point for point in points if math.isfinite(point.value)]
+    if not finite:
+        return []
+    ceiling = top or nice_top(max(point.value for point in finite))
+    head = spread(
+        ((f"{points[0].name} ", "dim"), (score(finite[-1].value) if top else number(finite[-1].value), "title")),
+        ((f"0–{number(ceiling)}, step {finite[-1].step:,}/{end:,}", "dim"),),
+        width,
+    )
+    if height <= 0:
+        return [head]
+    xy = [(float(point.step), point.value) for point in points]
+    graph = plot(xy, width, height, x=(0.0, float(max(1, end))), y=(0.0, ceiling))
+    return [head, *(((line, token),) for line in graph)]
+
+
+def nice_top(value: float) -> float:
+    """The next of 1, 2, 5 × 10ⁿ at or over a positive value, so that the scale rarely moves."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-9))
+
+
+def score_lines(scores: Sequence[Score], width: int) -> list[Line]:
+    """Each overall score with its interval, floors, references and n; then its alarms."""
+    lines: list[Line] = []
+    for one in scores:
+        token = "alarm" if one.alarms else "title"
+        sign = "⚠ " if one.alarms else "" if not one.partial else "… "
+        name = f"{one.metric} " if one.step is None or width < 60 else f"held-out {one.metric} "
+        head: list[tuple[str, str]] = [(name, "dim"), (f"{sign}{score(one.value)}", token)]
+        if span := interval(one.ci_low, one.ci_high):
+            head.append((f" {span}", ""))
+        asked = f"n {one.n:,}" + (f", {one.failed:,} failed" if one.failed else "")
+        against = [f"{key} {score(value, 2)}" for key, value in one.floors.items()]
+        beside = [f"{key} {score(value, 2)}" for key, value in one.references.items()]
+        floors = ("  floor " + ", ".join(against) if against else "") + ("  ref " + ", ".join(beside) if beside else "")
+        if sum(len(text) for text, _ in head) + len(floors) + len(asked) + 1 <= width:
+            lines.append(spread((*head, (floors, "dim")), ((asked, "dim"),), width))
+        else:
+            lines.append(spread(tuple(head), ((asked, "dim"),), width))
+            halves = [floors.strip()] if len(floors) < width else floors.strip().split("  ")
+            lines += [((f"  {text}", "dim"),) for text in halves if text]
+    return lines
+
+
+def alarm_lines(scores: Sequence[Score], width: int, limit: int) -> list[Line]:
+    """Alarms once each, whichever metric they were raised on."""
+    seen: dict[Alarm, None] = {alarm: None for one in scores for alarm in one.alarms}
+    lines: list[Line] = []
+    for alarm in list(seen)[:limit]:
+        named = not alarm.question or alarm.text.startswith(alarm.question)
+        where = "" if named else f" {alarm.question}"
+        lines += [((text, "alarm"),) for text in wrap(f"⚠ {alarm.kind}{where}: {alarm.text}", width, limit=2)]
+    if len(seen) > limit:
+        lines.append(((f"⚠ and {count(len(seen) - limit, 'more alarm')}", "alarm"),))
+    return lines
+
+
+def answer_line(answer: Prediction, width: int) -> Line:
+    """``✓ "Transthalamic plane"`` or ``✗ "Femur" ≠ "Abdomen"``, the question where there is room."""
+    if answer.error is not None:
+        return (("! ", "error"), (cut(answer.error, width - 2), "error"))
+    right_one = is_right(answer)
+    question: Line = ()
+    room = width - 2
+    if width >= 70:
+        question = ((left(answer.question, 24) + " ", "dim"),)
+        room -= 25
+    sign = ("✓ ", "good") if right_one else ("✗ ", "bad")
+    said = answer.prediction or "(empty)"
+    if right_one:
+        return (sign, *question, (cut(said, room), ""))
+    half = max(4, (room - 3) // 2)
+    shown = cut(said, max(half, room - 3 - len(answer.reference)))
+    return (sign, *question, (shown, ""), (" ≠ ", "dim"), (cut(answer.reference, room - 3 - len(shown)), "dim"))
+
+
+def message_lines(messages: Sequence[Message], width: int, limit: int) -> list[Line]:
+    """The newest messages, the newest last."""
+    lines: list[Line] = []
+    for one in messages[-limit:]:
+        sign, token = _LEVEL.get(one.level, ("·", "dim"))
+        lines.append(((f"{sign} ", token), (cut(one.text, width - 2), token)))
+    return lines
+
+
+def breakdown_lines(scores: Sequence[Score], width: int, limit: int) -> list[Line]:
+    """Scores by question and by category, where there is room for them."""
+    metric = "exact" if any(one.metric == "exact" for one in scores) else scores[0].metric if scores else ""
+    rows = [one for one in scores if one.metric == metric and (one.question is None) != (one.category is None)]
+    if not rows:
+        return []
+    lines: list[Line] = [((f"{metric} by question and category", "dim"),)]
+    for one in rows[:limit]:
+        name = one.question or one.category or ""
+        floor = one.floors.get("majority")
+        tail = f"{interval(one.ci_low, one.ci_high):>14}  floor {score(floor, 2):>4}  n {one.n:>5,}"
+        mark = "⚠" if one.alarms else " "
+        spans: Line = ((f"{score(one.value, 2)} {mark}", "alarm" if one.alarms else ""), (tail, "dim"))
+        lines.append(spread(((f"  {name}", ""),), spans, min(width, 76)))
+    return lines

@@ -1,0 +1,96 @@
+"""The Run pane: the chosen job as it goes, what it scored, and what it takes to believe it."""
+
+from __future__ import annotations
+
+from textual.reactive import reactive
+
+from fada_tui.sources.views import RunView
+from fada_tui.widgets import runlines
+from fada_tui.widgets.line import Line, Row, clip, wrap
+from fada_tui.widgets.lineview import LineView
+from fada_tui.widgets.status import what
+
+_TALL = 24
+
+
+class RunPane(LineView):
+    """No row of it can be chosen; the arrows scroll."""
+
+    view: reactive[RunView | None] = reactive(None)
+    suggestion: reactive[str] = reactive("a model")
+    """The model that the empty state proposes."""
+
+    def watch_view(self, old: RunView | None, view: RunView | None) -> None:
+        self.set_title("4 Run" if view is None else f"4 Run #{view.run.id} {what(view.run)} {view.run.model}")
+        if (old.run.id if old else None) != (view.run.id if view else None):
+            self.scroll_to(y=0, animate=False)
+        self.rebuild()
+
+    def watch_suggestion(self) -> None:
+        if self.view is None:
+            self.rebuild()
+
+    def build(self, width: int, height: int) -> list[Row]:
+        lines = self._first_run(width) if self.view is None else self._run(self.view, width, height)
+        return [Row(clip(line, width)) for line in lines]
+
+    def _first_run(self, width: int) -> list[Line]:
+        def choice(key: str, text: str) -> list[Line]:
+            lines = wrap(text, max(10, width - 6), limit=6)
+            return [((f"  {key}   ", "key"), (lines[0], "")), *((("      ", ""), (line, "")) for line in lines[1:])]
+
+        return [
+            (("No runs yet.", "title"),),
+            ((" ", ""),),
+            *choice(
+                "D",
+                "Demo: a tiny real model on synthetic ultrasound, evaluated, fine-tuned and evaluated again. "
+                "No download; about a minute and a half on two cores.",
+            ),
+            ((" ", ""),),
+            *choice("e", f"Evaluate {self.suggestion} on your questions, images and reference answers."),
+            ((" ", ""),),
+            *choice("f", "Fine-tune it first."),
+            ((" ", ""),),
+            *choice("?", "Every key. Jobs go on when you quit."),
+        ]
+
+    def _run(self, view: RunView, width: int, height: int) -> list[Line]:
+        lines: list[Line] = [runlines.state_line(view.run, width)]
+        bar = runlines.progress_line(view.run, width)
+        if bar is not None and view.run.state != "done":
+            lines.append(bar)
+        lines += runlines.failure_lines(view, width)
+        overall = view.overall
+        scores = [*runlines.score_lines(overall, width), *runlines.alarm_lines(overall, width, 3 if height < 30 else 8)]
+        answers = self._answers(view, width, height)
+        messages = runlines.message_lines(view.messages, width, 2 if height < _TALL else 5)
+        rest = height - len(lines) - len(scores) - len(answers) - len(messages)
+        lines += [*self._curves(view, width, rest), *scores, *answers, *messages]
+        if height - len(lines) > 3:
+            lines += runlines.breakdown_lines(view.scores, width, height - len(lines) - 1)
+        if view.run.is_active and len(lines) <= 2:
+            lines += [((" ", ""),), (("Nothing reported yet; ", "dim"), ("l", "key"), (" shows the log.", "dim"))]
+        return lines
+
+    def _answers(self, view: RunView, width: int, height: int) -> list[Line]:
+        if not view.predictions:
+            return []
+        shown = max(2, min(len(view.predictions), height // 5))
+        head: Line = (("last answers  ", "dim"), ("i", "key"), (" more", "dim"))
+        return [head, *(runlines.answer_line(answer, width) for answer in view.predictions[:shown])]
+
+    def _curves(self, view: RunView, width: int, rest: int) -> list[Line]:
+        """Two graphs share the rows that are left; with few of them only the heads, with their last values."""
+        loss, score = runlines.curves(view)
+        count = bool(loss) + bool(score)
+        if not count:
+            return []
+        height = min(8, max(0, rest - count) // count)
+        if rest >= count:
+            height = max(1, height)
+        end = runlines.last_step(view)
+        return [
+            *runlines.curve_lines(loss, "graph", top=None, end=end, width=width, height=height),
+            *runlines.curve_lines(score, "graph2", top=1.0, end=end, width=width, height=height),
+        ]

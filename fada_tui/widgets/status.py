@@ -1,0 +1,143 @@
+"""How a model, a run and a score are said in a few cells: a sign or a word, and the token of its meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from db.runs.rows import Prediction, Run, Score
+from db.tracker.rows import Model
+from fada_tui.format import number, percent, score
+from fada_tui.widgets.line import Line
+
+_STATUS = {
+    "TODO": ("to do", "todo"),
+    "Available": ("avail", "todo"),
+    "Local tested": ("local", "proxy"),
+    "Perf tested": ("perf", "proxy"),
+    "Proxy tested": ("proxy", "proxy"),
+    "Tested": ("tested", "tested"),
+    "Fine-tuned": ("tuned", "tuned"),
+}
+_STATE = {
+    "held": ("‖", "dim"),
+    "queued": ("·", "dim"),
+    "starting": ("●", "running"),
+    "running": ("●", "running"),
+    "paused": ("‖", "running"),
+    "done": ("✓", "good"),
+    "failed": ("✗", "error"),
+    "cancelled": ("–", "dim"),
+    "lost": ("?", "error"),
+}
+_KIND_ORDER = ("gt", "proxy", "perf")
+_UNRANKED_COVERAGE = 0.95
+
+
+def status_span(status: str) -> tuple[str, str]:
+    """A status in at most six cells; the note's own words where they are none of the ladder."""
+    return _STATUS.get(status, (status, ""))
+
+
+def state_span(run: Run) -> tuple[str, str]:
+    return _STATE.get(run.state, ("?", "dim"))
+
+
+def what(run: Run) -> str:
+    """``eval gt``, ``finetune``, ``tool``."""
+    return f"{run.kind} {run.task}" if run.task else run.kind
+
+
+def waiting_for(run: Run) -> str:
+    """Why a run has not begun."""
+    if run.state == "held":
+        return "held; h lets it go"
+    if run.reason:
+        return run.reason
+    return f"after {' '.join(f'#{parent}' for parent in run.after)}" if run.after else "queued"
+
+
+def is_right(prediction: Prediction) -> bool:
+    """The same words, capitals and spaces aside. The job's own `exact` score is what counts."""
+    if prediction.error is not None or prediction.prediction is None:
+        return False
+    return " ".join(prediction.prediction.split()).casefold() == " ".join(prediction.reference.split()).casefold()
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best score of a model and where it comes from: ``note`` or ``#12``."""
+
+    kind: str
+    metric: str
+    value: float
+    source: str
+    approximate: bool = False
+    alarm: str | None = None
+
+    @property
+    def text(self) -> str:
+        return f"{number(self.value)} t/s" if self.metric == "tokens_per_s" else score(self.value)
+
+    @property
+    def mark(self) -> str:
+        """``⚠`` for an alarm, ``~`` for a figure that its source calls approximate."""
+        return "⚠" if self.alarm else "~" if self.approximate else ""
+
+
+def best_score(model: Model, scores: Iterable[Score]) -> Best | None:
+    """Of the kind that says most (reference answers before keywords before speed), the highest.
+
+    Kinds are not comparable with each other. A run that answered under 95 % of what was asked is not ranked.
+    """
+    found = [Best(s.kind, s.metric, s.value, "note", approximate=s.approximate) for s in model.scores]
+    found += [_of_run(one) for one in _headline(scores)]
+    for kind in _KIND_ORDER:
+        of_kind = [one for one in found if one.kind == kind]
+        if of_kind:
+            metric = "cosine" if any(one.metric == "cosine" for one in of_kind) else of_kind[0].metric
+            return max((one for one in of_kind if one.metric == metric), key=lambda one: one.value)
+    return max(found, key=lambda one: one.value, default=None)
+
+
+def _headline(scores: Iterable[Score]) -> list[Score]:
+    return [
+        one
+        for one in scores
+        if not one.partial and one.step is None and one.n and one.answered >= one.n * _UNRANKED_COVERAGE
+    ]
+
+
+def _of_run(one: Score) -> Best:
+    alarm = one.alarms[0].kind if one.alarms else None
+    return Best(one.kind, one.metric, one.value, f"#{one.run}" if one.run else one.source, alarm=alarm)
+
+
+def scores_by_model(scores: Iterable[Score]) -> dict[str, list[Score]]:
+    """Overall scores by the model's name, capitals aside."""
+    grouped: dict[str, list[Score]] = {}
+    for one in scores:
+        if one.question is None and one.category is None:
+            grouped.setdefault(one.model.casefold(), []).append(one)
+    return grouped
+
+
+def scores_of(model: Model, grouped: dict[str, list[Score]]) -> list[Score]:
+    names = {model.name.casefold(), *(alias.casefold() for alias in model.aliases)}
+    return [one for name in names for one in grouped.get(name, ())]
+
+
+def headline_score(scores: Iterable[Score]) -> Score | None:
+    """The overall row of a run: cosine where it was made, else exact, else the first."""
+    rows = [one for one in scores if one.question is None and one.category is None]
+    for metric in ("cosine", "exact"):
+        for one in reversed(rows):
+            if one.metric == metric:
+                return one
+    return rows[-1] if rows else None
+
+
+def live_line(run: Run) -> Line:
+    """``● #12 34 %``"""
+    fraction = f" {percent(run.fraction)}" if run.fraction is not None else f" {run.state}"
+    return ((f"● #{run.id}{fraction}", "running"),)

@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from db.connect import connect, counters
+from db.home import Home
+from db.migrate import migrate
+from db.tracker import queries
+from db.tracker.edits import add_alias, undo
+from db.tracker.errors import NoteError
+from db.tracker.export import export_note
+from db.tracker.importer import default_note, import_default, import_note
+
+
+def _count(conn: sqlite3.Connection, table: str, where: str = "1") -> int:
+    return int(conn.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone()[0])
+
+
+def _import(conn: sqlite3.Connection, text: str, name: str = "note.md"):
+    return import_note(conn, text.encode(), name, "test")
+
+
+def test_the_shipped_note_has_everything_in_tables(tracker_db):
+    tracker = queries.load_tracker(tracker_db)
+    assert tracker.title == "fada-v3"
+    assert [len(section.models) for section in tracker.sections] == [6, 11, 7, 5, 8, 5]
+    assert tracker.sections[0].title == "Fetal Ultrasound Specific Models (HIGH PRIORITY)"
+    assert [item.number for item in tracker.items] == list(range(1, 15))
+    assert len({item.phase for item in tracker.items}) == 4
+    counts = {
+        table: _count(tracker_db, table) for table in ("models", "benchmark_tasks", "benchmark_facts", "pipelines")
+    }
+    assert counts == {"models": 42, "benchmark_tasks": 8, "benchmark_facts": 6, "pipelines": 1}
+    kinds = dict(tracker_db.execute("SELECT kind, count(*) FROM finetune_rows GROUP BY kind").fetchall())
+    assert kinds == {"verified": 7, "likely": 2, "other": 7, "cannot": 5}
+    kinds = dict(tracker_db.execute("SELECT kind, count(*) FROM export_rows GROUP BY kind").fetchall())
+    assert kinds == {"candidate": 4, "native": 4}
+    assert _count(tracker_db, "papers", "list = 'Key Papers'") == 6
+    assert _count(tracker_db, "summary_cells") == 7 * 3 + 5 + 3
+    assert _count(tracker_db, "benchmarks") == 1
+
+
+def test_every_item_of_the_shipped_note_is_tied_to_one_model(tracker_db):
+    items = queries.load_tracker(tracker_db).items
+    assert [item.models for item in items if len(item.models) != 1] == []
+    assert items[3].models == ("Qwen2.5-VL-7B",)
+    assert items[8].models == ("Llama-3.2-Vision",)
+
+
+def test_table_rows_are_tied_to_models(tracker_db):
+    for name in ("InternVL2-2B", "InternVL2-4B"):
+        detail = queries.model_detail(tracker_db, name)
+        assert detail is not None
+        assert [row["Method"] for row in detail.finetune] == ["InternVL method"]
+    detail = queries.model_detail(tracker_db, "FetalCLIP")
+    assert detail is not None
+    assert [paper.split(" ")[0] for paper in detail.papers] == ["FetalCLIP"]
+    detail = queries.model_detail(tracker_db, "SmolVLM-500M")
+    assert detail is not None
+    assert [row["kind"] for row in detail.mobile] == ["candidate", "native"]
+
+
+def test_stated_scores_of_the_shipped_note(tracker_db):
+    models = {model.name: model for model in queries.load_tracker(tracker_db).models}
+    score = models["Qwen2.5-VL-7B"].scores[0]
+    assert (score.kind, score.metric, score.value, score.n, score.approximate) == ("gt", "cosine", 0.811, 600, False)
+    score = models["Qwen2-VL-7B"].scores[0]
+    assert (score.kind, score.metric, score.value, score.n, score.approximate) == ("proxy", "keyword", 0.75, None, True)
+    score = models["Moondream2"].scores[0]
+    assert (score.kind, score.metric, score.value) == ("perf", "tokens_per_s", 25.6)
+    assert models["CheXagent-8B"].scores[0].value == 0
+    assert models["Medical-VLM-24B"].scores == ()
+    warnings = [row["text"] for row in tracker_db.execute("SELECT text FROM import_warnings")]
+    assert any("82.9% OpenMed" in text for text in warnings)
+
+
+def test_the_shipped_note_exports_as_itself(tracker_db):
+    assert export_note(tracker_db) == default_note()
+
+
+def test_import_default_once_and_never_over_the_users_note(tmp_path):
+    home = Home(tmp_path / "home").ensure()
+    migrate(home)
+    import_default(home)
+    import_default(home)
+    conn = connect(home.fada_db)
+    assert _count(conn, "notes") == 1
+    _import(conn, "# M\n| Model |\n|---|\n| Mine |\n")
+    import_default(home)
+    assert [model.name for model in queries.load_tracker(conn).models if not model.absent] == ["Mine"]
+    conn.close()
+
+
+@pytest.mark.parametrize(
+    ("data", "where", "word"),
+    [
+        (b"", "n.md:1", "empty"),
+        (b" \n\n", "n.md:1", "empty"),
+        (b"# Title\n\nprose\n", "n.md:1", "no model table"),
+        (b"# T\n| Name | Status |\n|---|---|\n| a | b |\n", "n.md:1", "no model table"),
+        (b"# T\nok\nbad \xff\xfe\n", "n.md:3", "UTF-8"),
+        (b"# T\r\nok\r\nbad \xe9\r\n", "n.md:3", "UTF-8"),
+    ],
+)
+def test_bad_notes_name_the_line_and_leave_the_database(tracker_db, data, where, word):
+    before = list(tracker_db.iterdump())
+    with pytest.raises(NoteError) as caught:
+        import_note(tracker_db, data, "n.md", "test")
+    assert caught.value.where == where
+    assert word in caught.value.message
+    assert list(tracker_db.iterdump()) == before
+
+
+NOTE = """\
+# All models
+
+### Tuned and friends
+| Status | Notes | Model | Params | Colour |
+|:--|--:|:-:|---|---|
+| Local Tested | n | Alpha | 7B | red |
+Proxy tested | 70 % proxy (1,000 images) | [Beta](https://example.org) | 1-4.5B
+| **Odd words** | | `Gamma` | 4B/12B | a \\| b |
+
+#### Deeper
+> | Model | VRAM |
+> |---|---|
+> | Delta | ~10-16GB |
+"""
+
+
+def test_other_dialects(empty_db):
+    result = _import(empty_db, NOTE)
+    models = {model.name: model for model in queries.load_tracker(empty_db).models}
+    assert list(models) == ["Alpha", "Beta", "Gamma", "Delta"]
+    assert models["Alpha"].status == "Local tested"
+    assert (models["Alpha"].size, models["Alpha"].size_b, models["Alpha"].columns["Colour"]) == ("7B", 7.0, "red")
+    beta = models["Beta"]
+    assert (beta.size_b, beta.sizes_b) == (None, (1.0, 4.5))
+    assert [(score.kind, score.value, score.n) for score in beta.scores] == [("proxy", 0.7, 1000)]
+    gamma = models["Gamma"]
+    assert (gamma.status, gamma.variants, gamma.columns["Colour"]) == ("Odd words", ("4B", "12B"), "a | b")
+    assert (models["Delta"].status, models["Delta"].vram_gb, models["Delta"].vrams_gb) == ("TODO", None, (10.0, 16.0))
+    assert [section.title for section in queries.load_tracker(empty_db).sections] == ["Tuned and friends", "Deeper"]
+    assert [warning.line for warning in result.warnings] == [7]
+
+
+def test_broken_rows_and_duplicates_are_listed_and_the_rest_imported(empty_db):
+    result = _import(
+        empty_db,
+        "## S\n| Model | Status |\n|---|---|\n| A | TODO |\n| A | Tested |\n|  | TODO |\n| B |\n| C | TODO | more |\n",
+    )
+    tracker = queries.load_tracker(empty_db)
+    assert [(model.name, model.status) for model in tracker.models] == [("A", "TODO"), ("B", "TODO"), ("C", "TODO")]
+    assert [warning.line for warning in result.warnings] == [5, 6, 7, 8]
+    assert "line 4" in result.warnings[0].text
+
+
+def test_a_later_note_updates(empty_db):
+    first = "## One\n| Model | Status |\n|---|---|\n| A | TODO |\n| B | TODO |\n| C | TODO |\n"
+    later = "## One\n| Model | Status |\n|---|---|\n| A | Tested |\n## Two\n| Model |\n|---|\n| C |\n| D |\n"
+    _import(empty_db, first)
+    ids = {model.name: model.id for model in queries.load_tracker(empty_db).models}
+    result = _import(empty_db, later)
+    assert (result.added, result.changed, result.absent) == (("D",), ("A", "C"), ("B",))
+    assert "A: Status: TODO → Tested" in result.details
+    assert "C: moved from One to Two" in result.details
+    models = {model.name: model for model in queries.load_tracker(empty_db).models}
+    assert {name: models[name].id for name in ids} == ids
+    assert [name for name, model in models.items() if model.absent] == ["B"]
+    assert queries.load_tracker(empty_db).sections[-1].title == queries.ABSENT_TITLE
+    result = _import(empty_db, first)
+    assert (result.added, result.absent) == ((), ("D",))
+    assert "B: back in the note" in result.details
+
+
+def test_undo_of_an_import_brings_the_note_before_back(empty_db):
+    first = "## One\r\n| Model | Status |\r\n|---|---|\r\n| A | TODO |\r\n| B | TODO |"
+    _import(empty_db, first)
+    before = queries.load_tracker(empty_db)
+    _import(empty_db, "## One\n| Model |\n|---|\n| A |\n| D |\n")
+    assert undo(empty_db)
+    assert queries.load_tracker(empty_db) == before
+    assert export_note(empty_db) == first.encode()
+    assert undo(empty_db) == []
+
+
+def test_ambiguous_mentions_are_listed_and_an_alias_settles_them(empty_db):
+    text = (
+        "## S\n| Model | Size |\n|---|---|\n| Qwen3-VL-2B | 2B |\n| Qwen3-VL-8B | 8B |\n\n## Phase 1\n"
+        "1. [ ] Qwen3-VL again\n2. [ ] something else\n"
+    )
+    result = _import(empty_db, text)
+    assert [item.models for item in queries.load_tracker(empty_db).items] == [(), ()]
+    assert [(warning.line, "Qwen3-VL-2B or Qwen3-VL-8B" in warning.text) for warning in result.warnings] == [(8, True)]
+    add_alias(empty_db, "Qwen3-VL-8B", "Qwen3-VL")
+    assert [item.models for item in queries.load_tracker(empty_db).items] == [("Qwen3-VL-8B",), ()]
+
+
+def test_items_with_repeated_or_missing_numbers_get_their_own(empty_db):
+    result = _import(
+        empty_db,
+        "# M\n| Model |\n|---|\n| A |\n\n## P1\n1. [ ] a\n2. [X] b\n\n## P2\n1. [ ] c\n\n- [x] d\n- not a box\n",
+    )
+    items = queries.load_tracker(empty_db).items
+    assert [(item.number, item.text, item.done) for item in items] == [
+        (1, "a", False),
+        (2, "b", True),
+        (3, "c", False),
+        (4, "d", True),
+    ]
+    assert [warning.line for warning in result.warnings] == [11, 13]
+
+
+def test_names_are_found_by_any_spelling(tracker_db):
+    def names(text: str) -> list[str]:
+        return [model.name for model in queries.find_models(tracker_db, text)]
+
+    assert names("Qwen2-VL-2B") == ["Qwen2-VL-2B"]
+    assert names("qwen2 vl 2b") == ["Qwen2-VL-2B"]
+    assert names("Llama-3.2-Vision-11B") == ["Llama-3.2-Vision"]
+    assert names("Gemma-3-Vision:4B") == ["Gemma-3-Vision"]
+    assert names("Gemma-3-Vision-7B") == []
+    assert names("Qwen") == []
+    assert queries.nearest_names(tracker_db, "Qwen2-VL-2")[0] == "Qwen2-VL-2B"
+    assert queries.model_detail(tracker_db, "nothing") is None
+
+
+def test_the_panel_is_told(tracker_db):
+    before = counters(tracker_db)["tracker"]
+    import_note(tracker_db, default_note(), "again.md", "test")
+    assert counters(tracker_db)["tracker"] == before + 1
+
+
+def test_the_package_ships_the_note():
+    assert Path(__file__).parents[2].joinpath("db/note/default.md").read_bytes() == default_note()

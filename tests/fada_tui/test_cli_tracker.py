@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from db.connect import connect
+from db.home import Home
+from db.tracker.importer import default_note
+from fada_tui.cli import run
+
+
+class Fada:
+    """`fada` in this process: the exit status and what was printed."""
+
+    def __init__(self, home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        self.home = home
+        self.capfd = capfd
+
+    def __call__(self, *words: str) -> tuple[int, str, str]:
+        status = run(["--home", str(self.home), *words])
+        out, err = self.capfd.readouterr()
+        return status, out, err
+
+    def json(self, *words: str):
+        status, out, _ = self("--json", *words)
+        assert status == 0, out
+        return json.loads(out)
+
+    def fails(self, *words: str) -> dict[str, str]:
+        """The error of a command that must end with status 2, the same on standard error."""
+        status, out, err = self("--json", *words)
+        assert status == 2
+        error = json.loads(out)["error"]
+        assert error["message"].splitlines()[0] in err
+        assert error["hint"]
+        return error
+
+
+@pytest.fixture
+def fada(tmp_path, capfd) -> Fada:
+    return Fada(tmp_path / "h", capfd)
+
+
+def test_a_fresh_home_has_the_shipped_note(fada):
+    models = fada.json("models")
+    assert len(models) == 42
+    assert len({model["section"] for model in models}) == 6
+    assert len(fada.json("items")) == 14
+    status, out, _ = fada("export")
+    assert status == 0
+    assert out.encode() == default_note()
+
+
+def test_models_have_the_shape_that_was_promised(fada):
+    models = {model["name"]: model for model in fada.json("models")}
+    one = models["Qwen2.5-VL-7B"]
+    assert (one["size"], one["vram"], one["status"], one["runs"]) == ("7B", "~16GB", "Fine-tuned", [])
+    assert one["notes"] == "81.1% GT (600 samples)"
+    score = one["scores"][0]
+    wanted = {
+        "kind": "gt",
+        "metric": "cosine",
+        "value": 0.811,
+        "n": 600,
+        "approximate": False,
+        "source": "document",
+        "alarms": [],
+    }
+    assert {key: score[key] for key in wanted} == wanted
+    assert models["FetalCLIP"]["vram"] is None
+
+
+def test_filters_of_models(fada):
+    def names(*words: str) -> list[str]:
+        return [model["name"] for model in fada.json("models", *words)]
+
+    assert names("--section", "api") == ["GPT-4V", "GPT-4o", "Gemini-3-Flash", "Gemini-3-Pro", "Claude-3.5-Sonnet"]
+    assert names("--status", "fine tuned") == ["Qwen2.5-VL-7B"]
+    assert names("--todo", "mistral") == ["Pixtral-12B"]
+    assert names("alibaba", "efficient") == ["Qwen2-VL-2B"]
+    assert "sections:" in fada.fails("models", "--section", "nowhere")["hint"]
+    assert "Proxy tested" in fada.fails("models", "--status", "nonsense")["hint"]
+
+
+def test_text_of_the_lists(fada):
+    _, out, _ = fada("models")
+    assert "General VLMs - Tier 1 (Best Performers)  11" in out.splitlines()
+    line = " ".join(next(line for line in out.splitlines() if "Molmo-7B" in line).split())
+    assert line == "Molmo-7B 7B ~16GB Proxy tested proxy ~0.700 stated ~70% proxy"
+    fada("done", "2")
+    _, out, _ = fada("items")
+    assert "Phase 1: Ground Truth Eval (Embedding Similarity)  1/4" in out.splitlines()
+    assert "  [x]  2 Qwen2-VL-2B (1,494 test images)" in out.splitlines()
+
+
+def test_one_model_with_everything_known(fada):
+    model = fada.json("model", "llama-3.2-vision-11b")
+    assert model["name"] == "Llama-3.2-Vision"
+    assert [item["number"] for item in model["items"]] == [9]
+    assert model["finetune"][0]["Notes"] == "Official Unsloth support"
+    assert model["columns"]["Family"] == "Meta"
+    wanted = {"repo", "loader", "architecture", "licence", "variants", "runnable", "available", "reason", "instead"}
+    assert wanted <= set(model["catalog"])
+    assert fada.json("model", "FetalCLIP")["papers"]
+    _, out, _ = fada("model", "Qwen2-VL-2B")
+    assert "score: proxy keyword 0.833 (document)" in out
+    assert "export: Best Candidates for Mobile Deployment" in out
+
+
+def test_unknown_names_get_the_nearest(fada):
+    assert "Qwen2-VL-2B" in fada.fails("model", "Qwen2-VL-2")["hint"]
+    assert "Qwen2-VL-2B" in fada.fails("status", "Qwen2-VL-2", "Tested")["hint"]
+    assert "1 to 14" in fada.fails("done", "15")["hint"]
+    fada.fails("done", "three")
+
+
+def test_edits_say_what_changed_and_export_holds_only_that(fada):
+    assert fada.json("done", "3") == {"changed": ["item 3 done: InternVL2-4B (1,494 test images)"]}
+    assert fada.json("done", "3") == {"changed": []}
+    assert fada.json("status", "Molmo-7B", "local", "tested")["changed"]
+    assert fada.json("note", "Molmo-7B", "look again")["changed"]
+    assert fada.json("alias", "Molmo-7B", "the molmo")["changed"]
+    assert fada.json("model", "the molmo")["notes"] == "look again"
+    _, out, _ = fada("export")
+    before = default_note().decode().splitlines()
+    changed = [line for line in out.splitlines() if line not in before]
+    assert changed == [
+        "| Molmo-7B | AllenAI | 7B | ~16GB | Local tested | look again |",
+        "3. [x] InternVL2-4B (1,494 test images)",
+    ]
+    for _ in range(4):
+        assert len(fada.json("undo")["changed"]) == 1
+    assert fada.json("undo") == {"changed": []}
+    assert fada("export")[1].encode() == default_note()
+    assert "item 3" in fada.json("redo")["changed"][0]
+    history = fada.json("history")
+    assert [entry["undone"] for entry in history] == [True, True, True, False, False]
+    assert set(history[0]) == {"id", "time", "who", "text", "undone"}
+    assert fada.json("undone", "3")["changed"]
+
+
+def test_import_reports_and_replaces(fada, tmp_path):
+    note = tmp_path / "n.md"
+    note.write_text("## S\n| Model | Status |\n|---|---|\n| Molmo-7B | Tested |\n| New | TODO |\n| New | TODO |\n")
+    result = fada.json("import", str(note))
+    assert (result["models"], result["sections"], result["items"]) == (2, 1, 0)
+    assert (result["added"], result["changed"], len(result["absent"])) == (["New"], ["Molmo-7B"], 41)
+    assert [warning["line"] for warning in result["warnings"]] == [6]
+    models = fada.json("models")
+    assert [model["name"] for model in models if not model["absent"]] == ["Molmo-7B", "New"]
+    _, out, _ = fada("import", str(note))
+    assert out.splitlines()[0] == "2 models in 1 sections, 0 items"
+    fada("undo")
+    fada("undo")
+    assert len([model for model in fada.json("models") if not model["absent"]]) == 42
+
+
+@pytest.mark.parametrize(
+    ("make", "where"),
+    [
+        (lambda path: path.write_bytes(b"# x\n| Model |\n|--|\n| \xff |\n"), ":4"),
+        (lambda path: path.write_bytes(b""), ":1"),
+        (lambda path: path.write_text("# only prose\n"), ":1"),
+        (lambda path: path.mkdir(), ""),
+        (lambda path: None, ""),
+        (lambda path: (path.parent / "file").touch() or path.symlink_to(path.parent / "file" / "x"), ""),
+    ],
+)
+def test_bad_files_are_refused_and_the_database_stays(fada, tmp_path, make, where):
+    path = tmp_path / "note.md"
+    fada("done", "1")
+    conn = connect(Home(fada.home).fada_db)
+    before = list(conn.iterdump())
+    make(path)
+    assert fada.fails("import", str(path))["where"] == f"{path}{where}"
+    assert list(conn.iterdump()) == before
+    conn.close()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission(fada, tmp_path):
+    path = tmp_path / "note.md"
+    path.write_bytes(default_note())
+    path.chmod(0)
+    assert "permission" in fada.fails("import", str(path))["message"]
+
+
+def test_export_to_a_file_keeps_its_mode_and_follows_links(fada, tmp_path):
+    target = tmp_path / "real.md"
+    target.write_text("old")
+    target.chmod(0o640)
+    link = tmp_path / "link.md"
+    link.symlink_to(target)
+    fada("done", "1")
+    assert fada("export", str(link))[0] == 0
+    assert link.is_symlink()
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    assert target.read_bytes() == default_note().replace(b"1. [ ] MiniCPM", b"1. [x] MiniCPM")
+    assert sorted(path.name for path in tmp_path.glob("*real*")) == ["real.md"]
+
+
+def test_export_to_a_bad_place(fada, tmp_path):
+    assert "directory" in fada.fails("export", str(tmp_path))["message"]
+    assert "no such file" in fada.fails("export", str(tmp_path / "none" / "n.md"))["message"]
+
+
+def test_hostile_text_is_shown_and_not_obeyed(fada, tmp_path):
+    note = tmp_path / "n.md"
+    name = "[bold]E\x1b[31mvil\u202e 👩‍🔬"
+    note.write_text(f"## S\x1b[2J\n| Model | Status |\n|---|---|\n| {name} | TODO |\n\n## P\n1. [ ] {name} \x07\n")
+    for words in (("import", str(note)), ("models",), ("items",), ("model", name), ("done", "1"), ("history",)):
+        status, out, err = fada(*words)
+        assert status == 0, err
+        assert not set(out + err) & {"\x1b", "\x07", "\u202e"}
+        if words[0] in ("models", "model", "items"):
+            assert "[bold]E^[[31mvil<U+202E>" in out
+    assert fada.json("items")[0]["models"] == [name]
+    assert fada("export")[1] == note.read_text().replace("1. [ ]", "1. [x]")

@@ -1,0 +1,215 @@
+"""Keys and panes, on data that is handed in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.fada_tui import panel
+from tests.fada_tui.panel import feed, make_app, screen_text
+from textual.pilot import Pilot
+
+from db.runs.rows import Run
+from fada_tui.app import PanelApp
+from fada_tui.messages import RunsLoaded, SourceFailed
+from fada_tui.screens.confirm import ConfirmScreen
+from fada_tui.screens.dashboard import active_note
+from fada_tui.screens.help import HelpScreen
+from fada_tui.sources.views import RunList
+
+
+async def started(app: PanelApp, pilot: Pilot[str]) -> None:
+    feed(app, panel.RUNS, panel.RUN_VIEW, panel.GPU)
+    await pilot.pause()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60), (44, 12)])
+async def test_every_pane_can_be_reached_and_zoomed(size: tuple[int, int]) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await started(app, pilot)
+        for key, name in (("2", "queue"), ("3", "gpu"), ("4", "run"), ("1", "tracker")):
+            await pilot.press(key)
+            pane = app.dashboard.panes[name]
+            assert app.focused is pane
+            assert pane.size.height > 0
+            await pilot.press("z")
+            await pilot.pause()
+            assert pane.outer_size == (size[0], size[1] - 2)
+            await pilot.press("z")
+
+
+async def test_tab_goes_round(size: tuple[int, int] = (80, 24)) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await started(app, pilot)
+        seen = []
+        for _ in range(4):
+            await pilot.press("tab")
+            seen.append(app.dashboard.pane)
+        assert seen == ["queue", "gpu", "run", "tracker"]
+
+
+async def test_filter_narrows_and_escape_clears() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        await pilot.press("slash", *"qwen2", "enter")
+        await pilot.pause()
+        keys = [row.key for row in app.dashboard.tracker.rows]
+        assert "model:Qwen2-VL-7B" in keys and "item:2" in keys
+        assert "model:MiniCPM-V-2.6" not in keys
+        assert app.focused is app.dashboard.tracker
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "model:MiniCPM-V-2.6" in [row.key for row in app.dashboard.tracker.rows]
+
+
+async def test_letters_are_text_while_the_filter_is_typed() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        await pilot.press("slash", "q", "z", "1")
+        assert app.dashboard.filter_input.value == "qz1"
+        assert not app.dashboard.has_class("-zoom")
+
+
+async def test_a_section_folds_and_the_cursor_stays() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        head = "section:General VLMs - Tier 1"
+        app.dashboard.tracker.choose(head)
+        await pilot.press("space")
+        assert "model:MiniCPM-V-2.6" not in [row.key for row in app.dashboard.tracker.rows]
+        assert app.dashboard.tracker.key == head
+        await pilot.press("enter")
+        assert "model:MiniCPM-V-2.6" in [row.key for row in app.dashboard.tracker.rows]
+
+
+async def test_text_from_data_is_neither_markup_nor_obeyed() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        feed(app, panel.RUNS, panel.FAILED_VIEW, panel.NO_GPU)
+        await pilot.pause()
+        text = screen_text(app)
+        assert "Mobile [bold]not markup[/bold]" in text
+        assert "^[[31m" in text
+        assert "\x1b" not in text
+
+
+async def test_cancel_asks_first_and_no_leaves_it() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        await pilot.press("2", "c")
+        assert isinstance(app.screen, ConfirmScreen)
+        assert "#12" in screen_text(app)
+        await pilot.press("n")
+        assert app.screen is app.dashboard
+
+
+async def test_commands_do_nothing_where_they_have_nothing_to_act_on() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        feed(app, RunList(), None, panel.NO_GPU)
+        await pilot.pause()
+        await pilot.press("2", "c", "r", "R", "h", "l", "i", "s", "space")
+        assert app.screen is app.dashboard
+
+
+async def test_copy_takes_the_chosen_row() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        app.dashboard.tracker.choose("model:Qwen2.5-VL-7B")
+        await pilot.press("y")
+        assert app.clipboard.split() == ["Qwen2.5-VL-7B", "7B", "16G", "tuned", "0.811"]
+
+
+async def test_help_holds_every_command_and_palette_opens() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 100)) as pilot:
+        await started(app, pilot)
+        await pilot.press("question_mark")
+        assert isinstance(app.screen, HelpScreen)
+        await pilot.pause()
+        assert "Demo: evaluate, fine-tune and evaluate" in screen_text(app)
+        await pilot.press("escape", "ctrl+p")
+        await pilot.pause(0.2)
+        assert "CommandPalette" in type(app.screen).__name__
+
+
+async def test_picking_a_run_stays_when_another_starts() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        await pilot.press("2")
+        app.dashboard.queue.choose("run:9")
+        await pilot.press("k")
+        assert app.dashboard.selection.run is not None
+        assert app.dashboard.selection.run.id == 11
+        app.post_message(RunsLoaded(replace(panel.RUNS, runs=(*panel.RUNS.runs, panel.run(15)))))
+        await pilot.pause()
+        assert app.dashboard.selection.run.id == 11
+
+
+async def test_trouble_with_the_data_is_said_and_goes_away() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        app.post_message(SourceFailed("the data cannot be read: disk I/O error"))
+        await pilot.pause()
+        assert "disk I/O error" in screen_text(app)
+        app.post_message(SourceFailed(None))
+        await pilot.pause()
+        assert "6 models" in screen_text(app)
+
+
+async def test_quit_says_that_jobs_go_on() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        await pilot.press("q")
+    assert app.return_value == "1 job goes on, 2 wait in the queue; `fada jobs` shows them"
+
+
+@pytest.mark.parametrize(
+    ("active", "waiting", "said"),
+    [
+        ((), 0, None),
+        ((panel.RUNNING,), 0, "1 job goes on; `fada jobs` shows it"),
+        ((panel.RUNNING, panel.RUNNING), 0, "2 jobs go on; `fada jobs` shows them"),
+        ((), 1, "1 waits in the queue; `fada jobs` shows it"),
+    ],
+)
+def test_parting_words(active: tuple[Run, ...], waiting: int, said: str | None) -> None:
+    assert active_note(active, waiting) == said
+
+
+async def test_unchanged_data_draws_nothing() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        drawn: list[str] = []
+        for name, pane in app.dashboard.panes.items():
+            original = pane.render_line
+            pane.render_line = lambda y, name=name, original=original: (drawn.append(name), original(y))[1]  # type: ignore[method-assign]
+        await started(app, pilot)
+        assert drawn == []
+
+
+async def test_only_the_changed_row_is_drawn() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        queue = app.dashboard.queue
+        lines: list[int] = []
+        original = queue.render_line
+        queue.render_line = lambda y: (lines.append(y), original(y))[1]  # type: ignore[method-assign]
+        moved = tuple(replace(run, done=900) if run.id == 12 else run for run in panel.RUNS.runs)
+        app.post_message(RunsLoaded(replace(panel.RUNS, runs=moved)))
+        await pilot.pause()
+        assert set(lines) == {0}
+
+
