@@ -44,6 +44,17 @@ def needs_migration(home: Home) -> bool:
     return False
 
 
+def needs_preparing(home: Home) -> bool:
+    """True where a database is absent or behind, or the tracker has no note yet."""
+    if needs_migration(home):
+        return True
+    conn = connect(home.fada_db, read_only=True)
+    try:
+        return conn.execute("SELECT 1 FROM notes LIMIT 1").fetchone() is None
+    finally:
+        conn.close()
+
+
 def migrate(home: Home) -> None:
     """Bring both databases up to date, each in one ``BEGIN IMMEDIATE``.
 

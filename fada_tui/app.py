@@ -23,9 +23,10 @@ from fada_tui.messages import (
     TelemetryLoaded,
     TrackerLoaded,
 )
-from fada_tui.screens.dashboard import Dashboard, active_note
+from fada_tui.screens.dashboard import Dashboard
 from fada_tui.screens.toosmall import MINIMUM, TooSmall
 from fada_tui.sources.views import RunList
+from fada_tui.widgets.status import parting_words
 from fada_tui.widgets.theme import fada_theme
 
 
@@ -51,6 +52,7 @@ class PanelApp(App[str]):
         self.live = live
         self.runs = RunList()
         self.dashboard = Dashboard()
+        self.leaving = False
         self._start = start
         self._stops: list[Callable[[], None]] = []
         self._watcher_calls: list[Callable[[int | None], None]] = []
@@ -179,9 +181,10 @@ class PanelApp(App[str]):
     # Leaving, and terminals that are too small
 
     def parting_words(self) -> str | None:
-        return active_note(self.runs.active, len(self.runs.waiting))
+        return parting_words(self.runs.active, len(self.runs.waiting))
 
     def leave(self) -> None:
+        self.leaving = True
         self.exit(result=self.parting_words())
 
     def action_leave(self) -> None:

@@ -55,7 +55,7 @@ def resolve_model(name: str, conn_tracker: sqlite3.Connection, user_file: Path |
     text, revision = _split_revision(name)
     found = catalog.lookup(text) or _through_tracker(text, conn_tracker, catalog)
     if found:
-        return _from_entry(*found, revision, conn_tracker)
+        return _from_entry(*found, revision, conn_tracker, catalog)
     if _HUB_ID.fullmatch(name):
         return ResolvedModel(text, None, text, "transformers", revision)
     raise _unknown(name, conn_tracker, catalog)
@@ -107,12 +107,15 @@ def _through_tracker(name: str, conn: sqlite3.Connection, catalog: Catalog) -> t
     )
 
 
-def _from_entry(entry: Entry, variant: Variant | None, revision: str | None, conn: sqlite3.Connection) -> ResolvedModel:
+def _from_entry(
+    entry: Entry, variant: Variant | None, revision: str | None, conn: sqlite3.Connection, catalog: Catalog
+) -> ResolvedModel:
     from db.tracker.queries import find_models
 
     obstacle = no_route(entry)
     if obstacle:
-        hint = f"the nearest that runs: {entry.instead}" if entry.instead else "`fada models` lists the others"
+        near = _nearest_that_runs(entry, catalog)
+        hint = f"the nearest that runs: {near}" if near else "`fada models` lists the others"
         raise ModelError(f"{entry.name} cannot be run: {obstacle}", hint=hint)
     source = variant.repo if variant else entry.repo
     if source is None:
@@ -127,6 +130,18 @@ def _from_entry(entry: Entry, variant: Variant | None, revision: str | None, con
         check_checkpoint(folder)
         source = str(folder)
     return ResolvedModel(name, tracker_name, source, entry.loader, revision)
+
+
+def _nearest_that_runs(entry: Entry, catalog: Catalog) -> str | None:
+    """Along ``instead``, past those that this version has no loader for either."""
+    seen: set[str] = set()
+    while entry.instead and entry.instead not in seen:
+        seen.add(entry.instead)
+        other = catalog.find(entry.instead)
+        if other is None or no_route(other) is None:
+            return entry.instead
+        entry = other
+    return None
 
 
 def _unknown(name: str, conn: sqlite3.Connection, catalog: Catalog) -> ModelError:

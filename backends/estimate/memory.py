@@ -28,7 +28,7 @@ CUDA_HOST = 15 * GB // 10
 """What CUDA's libraries add to main memory, and the pages that weights pass through."""
 CUDA_CONTEXT = 12 * GB // 10
 """On the card: context, kernels, and what the allocator cannot use."""
-TOOL = 3 * GB // 10
+TOOL = 6 * GB // 10
 RELATIVE, HOST_SLACK, VRAM_SLACK = 0.15, 3 * GB // 10, 15 * GB // 10
 _PROMPT_TOKENS = 96
 _UNKNOWN_B = 8.0

@@ -14,19 +14,19 @@ class DemoPlan:
 
     train: int = 1000
     val: int = 50
-    test: int = 150
+    test: int = 120
     seed: int = 0
     training: Mapping[str, Any] = field(
         default_factory=lambda: MappingProxyType(
             {
                 "method": "full",
-                "max_steps": 500,
+                "max_steps": 600,
                 "learning_rate": 2e-3,
                 "batch_size": 32,
                 "warmup_ratio": 0.06,
                 "schedule": "cosine",
                 "eval_every": 100,
-                "eval_limit": 200,
+                "eval_limit": 160,
             }
         )
     )

@@ -13,7 +13,7 @@ from backends.catalog.resolve import ModelError, ResolvedModel, resolve_model
 from backends.data.errors import DataError
 from backends.data.validate import DataReport, validate
 from backends.estimate.memory import estimate
-from backends.jobs.admission import Claim, impossible
+from backends.jobs.admission import MARGIN, Claim, impossible
 from backends.jobs.dispatcher import capacity_of
 from backends.jobs.errors import QueueError
 from backends.jobs.settings import GENERATION, SettingError, check_settings, training_spec
@@ -212,13 +212,18 @@ def _model_part(home: Home, model: ResolvedModel, adapter: int | None, name: str
 
 
 def _submit_checked(home: Home, parts: dict[str, Any], reserve: int | None = None) -> int:
-    """Refuse at once what can never fit, with both numbers; else reserve what the estimate says."""
+    """Refuse at once what can never fit, with both numbers; else reserve the estimate's upper end."""
     capacity = capacity_of(Sampler(home).sample({}))
+    exclusive = parts["kind"] == "finetune"
+    how = "what was asked for"
+    need_bytes = high = reserve or 0
     if reserve is None:
-        sizes = estimate(parts)
-        reserve = sizes.vram_bytes if capacity.memory == "VRAM" else sizes.host_bytes
-    claim = Claim(0, reserve, exclusive=parts["kind"] == "finetune")
-    hopeless = impossible(claim, capacity)
+        sizes = estimate(parts, cuda=capacity.memory == "VRAM")
+        on_card = capacity.memory == "VRAM"
+        need_bytes, high = (sizes.vram_bytes, sizes.vram_high) if on_card else (sizes.host_bytes, sizes.host_high)
+        how = sizes.how
+    hopeless = impossible(Claim(0, need_bytes), capacity)
     if hopeless:
-        raise QueueError(f"this job {hopeless}", hint="take a smaller model or batch, or another machine")
-    return submit(home, {**parts, "reserve": {"bytes": claim.bytes, "exclusive": claim.exclusive}})
+        raise QueueError(f"this job {hopeless} ({how})", hint="take a smaller model or batch, or another machine")
+    claim = min(high, capacity.total - MARGIN)
+    return submit(home, {**parts, "reserve": {"bytes": claim, "exclusive": exclusive, "how": how}})

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers.utils import logging
 
 from backends.jobs.job import JobError
 from backends.models.base import Generation, Reply, Request
@@ -107,6 +108,7 @@ def load(
         JobError: the folder is missing, has no processor, is not known, or does not fill the model's weights.
     """
     set_threads(threads)
+    logging.disable_progress_bar()  # a log file is no terminal
     target = pick_device(device)
     source, adapter = _split_adapter(str(source), adapter)
     if Path(source).is_dir():

@@ -40,7 +40,7 @@ def _queue_chain(job: Job, checkpoint: Path, made: dict[str, Any]) -> list[int]:
         image_root=made["images"],
         settings=PLAN.training,
         after=[base],
-        name=f"{NAME}",
+        name=NAME,
     )
     tuned = enqueue_eval(job.home, str(checkpoint), adapter=tune, after=[tune], name=f"{NAME} tuned", **test)
     return [base, tune, tuned]

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
 from backends.data.sample import Sample
+from backends.jobs.job import JobError
 from backends.models.base import question_messages
 from backends.models.prompts import PromptFormat
-from backends.work.common import open_image
+from backends.work.common import ImageErrors, open_image
 
 IGNORED = -100
 """Label of a token without loss (the default of torch's cross-entropy)."""
@@ -32,18 +34,33 @@ class Encoder:
         self.tokenizer = prompts.tokenizer
         self.ends = ends
 
-    def encode(self, sample: Sample) -> Features:
-        """Features of one sample. Raises an image error for an image that cannot be decoded."""
-        messages = question_messages(sample.question, sample.system)
-        prompt = self.prompts.prompt(messages)
-        encoded = dict(self.prompts.encode([prompt], [open_image(sample)]))
-        answer = self._answer_ids(self.prompts.answer_tail(messages, prompt, sample.reference))
+    def encode(self, samples: Sequence[Sample]) -> list[Features]:
+        """Features of each sample, unpadded.
+
+        Raises:
+            JobError: an image cannot be decoded.
+        """
+        messages = [question_messages(sample.question, sample.system) for sample in samples]
+        prompts = [self.prompts.prompt(one) for one in messages]
+        encoded = dict(self.prompts.encode(prompts, [_image(sample) for sample in samples]))
+        if len(samples) > 1 and any(len(tensor) != len(samples) for tensor in encoded.values()):
+            # Patches of all images in one row: only the processor knows whose they are.
+            return [features for sample in samples for features in self.encode([sample])]
+        references = [sample.reference for sample in samples]
+        tails = [self.prompts.answer_tail(*parts) for parts in zip(messages, prompts, references, strict=True)]
+        return [self._features(encoded, row, self._answer_ids(tail)) for row, tail in enumerate(tails)]
+
+    def _features(self, encoded: dict[str, Tensor], row: int, answer: Tensor) -> Features:
         shape = encoded["input_ids"].shape
+        real_rows = encoded["attention_mask"].bool()
+        real = real_rows[row]
         features = {
-            name: _append(name, tensor, answer) if tensor.shape[:2] == shape else tensor
+            name: _append(name, tensor[row : row + 1][:, real], answer)
+            if tensor.shape[:2] == shape
+            else (tensor if len(real_rows) == 1 else tensor[row : row + 1].clone())
             for name, tensor in encoded.items()
         }
-        masked = torch.full(tuple(shape), IGNORED)
+        masked = torch.full((1, int(real.sum())), IGNORED)
         features["labels"] = torch.cat([masked, answer[None]], dim=1)
         return features
 
@@ -52,6 +69,15 @@ class Encoder:
         end = next((i for i, token in enumerate(ids) if token in self.ends), None)
         ids = [*ids, self.tokenizer.eos_token_id] if end is None else ids[: end + 1]
         return torch.tensor(ids)
+
+
+def _image(sample: Sample) -> Image.Image:
+    try:
+        return open_image(sample)
+    except ImageErrors as error:
+        raise JobError(
+            f"{sample.image_path} cannot be trained on: {error}", "mend the image, or take its lines out of the data"
+        ) from error
 
 
 def _append(name: str, tensor: Tensor, answer: Tensor) -> Tensor:
@@ -78,15 +104,18 @@ class EncodedSamples(Dataset[Features]):
         return len(self.samples)
 
     def __getitem__(self, index: int) -> Features:
-        found = self._kept.get(index)
-        if found is not None:
-            return found
-        features = self.encoder.encode(self.samples[index])
-        size = sum(tensor.nbytes for tensor in features.values())
-        if size <= self._room:
-            self._room -= size
-            self._kept[index] = features
-        return features
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Features]:
+        """A batch at once: torch's data loader asks for it where it is there."""
+        new = [index for index in dict.fromkeys(indices) if index not in self._kept]
+        made = dict(zip(new, self.encoder.encode([self.samples[index] for index in new]), strict=True)) if new else {}
+        for index, features in made.items():
+            size = sum(tensor.nbytes for tensor in features.values())
+            if size <= self._room:
+                self._room -= size
+                self._kept[index] = features
+        return [made[index] if index in made else self._kept[index] for index in indices]
 
 
 class Collate:

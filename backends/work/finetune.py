@@ -63,26 +63,36 @@ def finetune(job: Job) -> dict[str, Any]:
         callbacks=[events],
     )
     trainer.remove_callback(PrinterCallback)
-    checkpoint = last_whole_checkpoint(job.dir / "checkpoints")
     job.events.started(device=model.device, versions=versions(), total=total, unit="steps")
-    if checkpoint:
-        job.events.message("info", f"goes on from {checkpoint.name}")
-    result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    summary = _train(job, trainer)
     left = _save(job, model, method)
     write_json(job.dir / "scores.json", {"scores": scorer.final() if scorer else [], "finished": True})
     if not events.stopped:
         shutil.rmtree(job.dir / "checkpoints", ignore_errors=True)
     return {
         "method": method,
-        "steps": trainer.state.global_step,
+        **summary,
         "stopped": events.stopped,
         "samples": len(samples),
-        "parameters": model.parameters,
-        "trained_parameters": sum(p.numel() for p in model.model.parameters() if p.requires_grad),
-        "train_loss": result.training_loss,
-        "seconds": round(result.metrics["train_runtime"], 3),
         "eval_exact": scorer.exact if scorer else None,
         left.name: str(left),
+    }
+
+
+def _train(job: Job, trainer: Trainer) -> dict[str, Any]:
+    """Train from the start or from the last whole checkpoint."""
+    checkpoint = last_whole_checkpoint(job.dir / "checkpoints")
+    if checkpoint:
+        job.events.message("info", f"goes on from {checkpoint.name}")
+    result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    model: Any = trainer.model
+    parameters = list(model.parameters())
+    return {
+        "steps": trainer.state.global_step,
+        "parameters": sum(parameter.numel() for parameter in parameters),
+        "trained_parameters": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+        "train_loss": result.training_loss,
+        "seconds": round(result.metrics["train_runtime"], 3),
     }
 
 

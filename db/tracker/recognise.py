@@ -25,16 +25,12 @@ from db.tracker.document import (
     role_of,
 )
 from db.tracker.rows import DocumentScore
+from db.tracker.shapes import PAPERS, column_names, document_title, title_of, topic_of
 from db.tracker.source import Source
 from db.tracker.values import ladder_status, scores_in_prose
 
 _BOX = re.compile(r"\[([ xX])\](?:\s+|$)")
 _TASK = re.compile(r"(?P<name>.+?)(?:\s+\((?P<abbreviation>[^()]{1,20})\))?(?:\s+[-\u2013\u2014]\s+(?P<rest>.+))?")
-_TUNING = re.compile(r"fine[\s-]?tun(e|ing)\b", re.IGNORECASE)
-_EXPORT = re.compile(r"\bexport", re.IGNORECASE)
-_SUMMARY = re.compile(r"\b(summary|stats|statistics)\b", re.IGNORECASE)
-_BENCHMARK = re.compile(r"\bbench(mark)?s?\b|\bbenchmarks\b", re.IGNORECASE)
-_PAPERS = re.compile(r"\b(papers?|literature|references|publications)\b", re.IGNORECASE)
 _CANNOT = re.compile(r"\b(cannot|can't|api only|not possible)\b", re.IGNORECASE)
 
 
@@ -60,7 +56,7 @@ class _Recogniser:
     def __init__(self, source: Source) -> None:
         self.front_matter = front_matter(source)[0]
         self.blocks = read_blocks(source)
-        self.skipped_title = _document_title(self.blocks)
+        self.skipped_title = document_title(self.blocks)
         self.warnings: list[Warning] = []
         self.sections: dict[int, SectionRow] = {}
         self.models: dict[str, ModelRow] = {}
@@ -82,7 +78,7 @@ class _Recogniser:
             elif isinstance(block, Paragraph):
                 self._paragraph(block)
             elif isinstance(block, Fence) and self._topic(block.headings) == "export":
-                self.pipelines.append(PipelineRow(_title(block.headings), block.text.strip(), block.line))
+                self.pipelines.append(PipelineRow(title_of(block.headings), block.text.strip(), block.line))
         return Document(
             tuple(self.front_matter),
             tuple(self.sections.values()),
@@ -102,24 +98,10 @@ class _Recogniser:
         self.warnings.append(Warning(line + 1, text))
 
     def _topic(self, headings: tuple[Heading, ...]) -> str | None:
-        """What the outermost telling heading is about; the one title above everything does not count."""
-        for heading in headings:
-            if heading.line == self.skipped_title:
-                continue
-            if _SUMMARY.search(heading.title):
-                return "summary"
-            if _EXPORT.search(heading.title):
-                return "export"
-            if _TUNING.search(heading.title):
-                return "finetune"
-            if _BENCHMARK.search(heading.title):
-                return "benchmark"
-            if _PAPERS.search(heading.title):
-                return "papers"
-        return None
+        return topic_of(headings, self.skipped_title)
 
     def _table_kind(self, table: Table) -> Callable[[Table], None]:
-        names = {name.casefold() for name in _column_names(table.header)}
+        names = {name.casefold() for name in column_names(table.header)}
         topic = self._topic(table.headings)
         if not any(role_of(name) == "model" for name in names):
             return {"summary": self._summary_table, "benchmark": self._facts}.get(topic or "", self._ignored)
@@ -141,7 +123,7 @@ class _Recogniser:
         path = tuple(above.title for above in table.headings[:-1])
         self.sections.setdefault(heading.line, SectionRow(heading.title, path, heading.level, heading.line))
         section = list(self.sections).index(heading.line)
-        names = _column_names(table.header)
+        names = column_names(table.header)
         name_at = next(index for index, name in enumerate(names) if role_of(name) == "model")
         for row in table.rows:
             self._check_width(row, len(names))
@@ -180,15 +162,15 @@ class _Recogniser:
         return ModelRow(name, section, table, row.line, columns, cells, size, vram, status, notes, tuple(scores))
 
     def _finetune_table(self, table: Table) -> None:
-        title = _title(table.headings)
+        title = title_of(table.headings)
         kind = "other"
         for word in ("verified", "likely"):
             kind = word if word in title.casefold() else kind
         self.finetune += _routes(table, "cannot" if _CANNOT.search(title) else kind)
 
     def _export_table(self, table: Table) -> None:
-        names = {name.casefold() for name in _column_names(table.header)}
-        is_native = "format" in names or "native" in _title(table.headings).casefold()
+        names = {name.casefold() for name in column_names(table.header)}
+        is_native = "format" in names or "native" in title_of(table.headings).casefold()
         self.exports += _routes(table, "native" if is_native and "priority" not in names else "candidate")
 
     def _facts(self, table: Table) -> None:
@@ -209,15 +191,15 @@ class _Recogniser:
         self.benchmarks[headings[-1].line] = benchmark
 
     def _summary_table(self, table: Table) -> None:
-        title = _title(table.headings)
-        names = _column_names(table.header)
+        title = title_of(table.headings)
+        names = column_names(table.header)
         for row in table.rows:
             label = plain(row.cells[0].text)
             for name, cell in zip(names[1:], row.cells[1:], strict=True):
                 self.summary.append(SummaryCell(title, label, name, plain(cell.text), row.line))
 
     def _paragraph(self, block: Paragraph) -> None:
-        title = _title(block.headings)
+        title = title_of(block.headings)
         if self._topic(block.headings) == "finetune" and _CANNOT.search(title):
             for name in re.split(r"[,;\n]", plain(block.text)):
                 if name.strip(" ."):
@@ -232,13 +214,13 @@ class _Recogniser:
         intro = plain(block.intro or "").rstrip(": ")
         if boxes:
             self._checklist(block)
-        elif topic == "papers" or (_PAPERS.search(intro) and len(intro) < 40):
-            self._papers(block, intro if topic != "papers" else _title(block.headings))
+        elif topic == "papers" or (PAPERS.search(intro) and len(intro) < 40):
+            self._papers(block, intro if topic != "papers" else title_of(block.headings))
         elif topic == "benchmark" and all(item.number is not None for item in block.items):
             self._tasks(block)
-        elif topic == "finetune" and _CANNOT.search(_title(block.headings)):
+        elif topic == "finetune" and _CANNOT.search(title_of(block.headings)):
             for item in block.items:
-                self.finetune.append(RouteRow("cannot", _title(block.headings), plain(item.text), {}, item.line))
+                self.finetune.append(RouteRow("cannot", title_of(block.headings), plain(item.text), {}, item.line))
 
     def _checklist(self, block: ItemList) -> None:
         heading = block.headings[-1] if block.headings else Heading(0, "Items", -1)
@@ -293,36 +275,11 @@ class _Recogniser:
         self._put(block.headings, replace(benchmark, tasks=tuple(tasks)))
 
 
-def _document_title(blocks: list[Heading | Table | ItemList | Paragraph | Fence]) -> int | None:
-    """The line of the one heading that stands above all others, for instance ``# FADA fine-tuning tracker``."""
-    headings = [block for block in blocks if isinstance(block, Heading)]
-    if len(headings) > 1 and all(other.level > headings[0].level for other in headings[1:]):
-        return headings[0].line
-    return None
-
-
-def _title(headings: tuple[Heading, ...]) -> str:
-    return headings[-1].title if headings else ""
-
-
-def _column_names(header: Row) -> list[str]:
-    """Each column's name, once: an empty one is ``Column 3``, a second ``Notes`` is ``Notes (2)``."""
-    names: list[str] = []
-    for index, cell in enumerate(header.cells, start=1):
-        name = wanted = plain(cell.text) or f"Column {index}"
-        again = 2
-        while name in names:
-            name = f"{wanted} ({again})"
-            again += 1
-        names.append(name)
-    return names
-
-
 def _routes(table: Table, kind: str) -> list[RouteRow]:
-    names = _column_names(table.header)
+    names = column_names(table.header)
     at = next(index for index, name in enumerate(names) if role_of(name) == "model")
     rows = []
     for row in table.rows:
         columns = {name: cell.text for name, cell in zip(names, row.cells, strict=True)}
-        rows.append(RouteRow(kind, _title(table.headings), plain(row.cells[at].text), columns, row.line))
+        rows.append(RouteRow(kind, title_of(table.headings), plain(row.cells[at].text), columns, row.line))
     return rows

@@ -10,7 +10,7 @@ from typing import Any
 
 from db.connect import connect
 from db.home import Home, HomeError
-from db.migrate import SchemaTooNew, migrate, needs_migration
+from db.migrate import SchemaTooNew, migrate, needs_preparing
 from fada_tui.cli.errors import CommandError, UsageError
 from fada_tui.cli.output import print_json, print_text
 
@@ -42,10 +42,10 @@ class Context:
         """
         try:
             self.home.ensure()
-            if needs_migration(self.home):
-                migrate(self.home)
+            if needs_preparing(self.home):
                 from db.tracker.importer import import_default
 
+                migrate(self.home)
                 import_default(self.home)
         except HomeError as error:
             raise UsageError(

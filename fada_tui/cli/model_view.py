@@ -96,7 +96,16 @@ def _catalog(model: Model, home: Home) -> dict[str, Any] | None:
 
     catalog = load_catalog(home.root / USER_FILE)
     entry = next((found for name in (model.name, *model.aliases) if (found := catalog.find(name))), None)
-    return entry.to_dict(*availability(entry)) if entry else None
+    return entry.to_dict(*availability(entry, _memory_total(home))) if entry else None
+
+
+def _memory_total(home: Home) -> int | None:
+    """Bytes of the largest card, or of main memory where there is none."""
+    from backends.telemetry.sampler import Sampler
+
+    sample = Sampler(home).sample()
+    cards = [gpu.memory_total for gpu in sample.gpus if gpu.memory_total]
+    return max(cards) if cards else sample.host.memory_total
 
 
 def models_text(models: Sequence[Model], index: RunIndex) -> str:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from db.home import HomeError
-from db.migrate import needs_migration
+from db.migrate import needs_preparing
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import CommandError, UsageError
 from fada_tui.cli.output import print_text
@@ -48,7 +48,7 @@ def _prepare(context: Context) -> None:
     """Migrations need libraries that this process must not import, so a short one of their own runs them."""
     try:
         context.home.ensure()
-        behind = needs_migration(context.home)
+        behind = needs_preparing(context.home)
     except HomeError as error:
         raise UsageError(
             str(error), hint="choose another folder with --home DIR or FADA_HOME, or make this one writable"

@@ -53,6 +53,8 @@ def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
 
 
 class _Adder:
+    """Adds verbs whose handlers do one reconcile tick first, as every `fada` command does."""
+
     def __init__(self, verbs: Verbs, shared: argparse.ArgumentParser) -> None:
         self.verbs = verbs
         self.shared = shared
@@ -60,8 +62,14 @@ class _Adder:
     def __call__(
         self, name: str, handler: Callable[[argparse.Namespace, Context], int | None], text: str
     ) -> argparse.ArgumentParser:
+        def handle(args: argparse.Namespace, context: Context) -> int | None:
+            from backends.jobs.reconcile import tick_and_wake
+
+            tick_and_wake(context.runs, context.home)
+            return handler(args, context)
+
         parser = self.verbs.add_parser(name, parents=[self.shared], help=text, description=text)
-        parser.set_defaults(handler=handler)
+        parser.set_defaults(handler=handle)
         return parser
 
 

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 def evaluate(panel: Dashboard) -> None:
     from fada_tui.screens.evaluate import EvaluateForm
 
-    panel.app.push_screen(EvaluateForm(panel.panel_app.home, panel.suggested_model(), panel.last_spec), panel.queued)
+    panel.app.push_screen(EvaluateForm(panel.panel_app.home, panel.suggestion()), panel.queued)
 
 
 def finetune(panel: Dashboard) -> None:
     from fada_tui.screens.finetune import FinetuneForm
 
-    panel.app.push_screen(FinetuneForm(panel.panel_app.home, panel.suggested_model(), panel.last_spec), panel.queued)
+    panel.app.push_screen(FinetuneForm(panel.panel_app.home, panel.suggestion()), panel.queued)
 
 
 def demo(panel: Dashboard) -> None:

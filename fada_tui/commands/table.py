@@ -45,7 +45,13 @@ def _state(*states: str) -> Callable[[Selection], bool]:
 
 _LIVE = _state("queued", "held", "starting", "running", "paused")
 _OVER = _state("done", "failed", "cancelled", "lost")
-_BROKEN = _state("failed", "cancelled", "lost")
+
+
+def _resumable(selection: Selection) -> bool:
+    run = selection.run
+    return run is not None and run.kind in ("eval", "finetune") and run.state in ("failed", "cancelled", "lost")
+
+
 _WAITING = _state("queued", "held")
 _JOB_PANES = ("queue", "run")
 
@@ -130,7 +136,6 @@ TRACKING = (
         "Show only models and items that hold a text",
         _TRACK,
         view.filter_rows,
-        ("tracker",),
         footer=50,
     ),
 )
@@ -181,7 +186,7 @@ JOBS = (
         _JOBS,
         jobs.resume,
         _JOB_PANES,
-        _BROKEN,
+        _resumable,
         footer=15,
     ),
     Command(

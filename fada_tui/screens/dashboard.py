@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+import re
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -11,9 +12,9 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Input
 
-from db.runs.rows import Run
 from fada_tui.commands.table import BY_ID, TABLE, footer_commands
 from fada_tui.screens import PANE_ORDER
+from fada_tui.screens.suggest import Suggestion, first_to_do, suggest
 from fada_tui.sources.views import RunList, RunView, Selection, TelemetryView
 from fada_tui.widgets.bars import KeyBar, TopBar
 from fada_tui.widgets.gpupane import GpuPane
@@ -31,6 +32,8 @@ SINGLE = (70, 20)
 """Below this many columns or rows only the focused pane is shown."""
 NARROW = 100
 TALL = 45
+_COPIED_WIDTH = 240
+"""Rows are copied as a wide pane would show them, so that nothing is cut."""
 
 
 class Dashboard(Screen[None]):
@@ -74,10 +77,10 @@ class Dashboard(Screen[None]):
         yield self.keys
 
     def on_mount(self) -> None:
-        self.tracker.set_title("1 Tracker")
-        self.queue.set_title("2 Queue")
-        self.gpu.set_title("3 GPU")
-        self.run_pane.set_title("4 Run")
+        titles = ("1 Tracker", "2 Queue", "3 GPU", "4 Run")
+        for pane, title in zip(self.panes.values(), titles, strict=True):
+            # Data may have come, and named its pane, before this.
+            pane.set_title(pane.title or title)
         self.filter_input.display = False
         self._arrange()
 
@@ -90,7 +93,7 @@ class Dashboard(Screen[None]):
     def show_tracker(self, tracker: Tracker) -> None:
         self.top.tracker = tracker
         self.tracker.tracker = tracker
-        self.run_pane.suggestion = self._first_to_do(tracker) or "a model"
+        self.run_pane.suggestion = first_to_do(tracker) or "a model"
         self.update_keys()
 
     def show_runs(self, runs: RunList) -> None:
@@ -103,7 +106,8 @@ class Dashboard(Screen[None]):
 
     def show_run(self, view: RunView | None) -> None:
         self.run_pane.view = view
-        if self._picked is None and view is not None and self.focused is not self.queue:
+        # While the cursor moves on, views of runs that it has passed still come in.
+        if view is not None and self._picked in (None, view.run.id):
             self.queue.choose(f"run:{view.run.id}")
         self.update_keys()
 
@@ -116,10 +120,6 @@ class Dashboard(Screen[None]):
         """Show a run in the Run pane; None: whichever is the newest active."""
         self._picked = run_id
         self.panel_app.choose_run(run_id)
-
-    @staticmethod
-    def _first_to_do(tracker: Tracker) -> str | None:
-        return next((item.models[0] for item in tracker.items if not item.done and item.models), None)
 
     # What commands act on
 
@@ -155,24 +155,13 @@ class Dashboard(Screen[None]):
     def row_text(self) -> str:
         """The chosen row as text, or the whole pane where no row can be chosen."""
         view = self.focused_pane
-        return plain([view.rows[view.cursor]] if view.cursor is not None else view.rows).strip()
+        rows = view.build(_COPIED_WIDTH, view.size.height)
+        chosen = [row for row in rows if row.key is not None and row.key == view.key]
+        return re.sub(r"  +", "  ", plain(chosen or rows)).strip()
 
-    def suggested_model(self) -> str:
-        """What a form is filled with: the chosen model or item, else the run's, else the first to do."""
-        selection = self.selection
-        if selection.model is not None:
-            return selection.model.name
-        if selection.item is not None and selection.item.models:
-            return selection.item.models[0]
-        if selection.pane != "tracker" and selection.run is not None and selection.run.kind in ("eval", "finetune"):
-            return selection.run.model
-        tracker = self.tracker.tracker
-        return (self._first_to_do(tracker) if tracker else None) or ""
-
-    @property
-    def last_spec(self) -> dict[str, Any]:
-        """The spec of the shown run, whose data a form proposes again."""
-        return self.run_pane.view.spec if self.run_pane.view else {}
+    def suggestion(self) -> Suggestion:
+        """What a form is filled with."""
+        return suggest(self.selection, self.run_pane.view, self.tracker.tracker)
 
     def queued(self, run_id: int | None) -> None:
         """A form has queued a run: show it."""
@@ -195,6 +184,8 @@ class Dashboard(Screen[None]):
         """
         if action != "command":
             return True
+        if self.panel_app.leaving:
+            return False
         if self.filter_input.has_focus:
             return parameters[0] == "back"
         return BY_ID[str(parameters[0])].works(self.selection)
@@ -274,6 +265,7 @@ class Dashboard(Screen[None]):
     # Filter
 
     def open_filter(self) -> None:
+        self.focus_pane("tracker")
         self.filter_input.display = True
         self.keys.display = False
         self.filter_input.value = self.tracker.filter_text
@@ -294,15 +286,3 @@ class Dashboard(Screen[None]):
     @on(Input.Submitted, "#filter")
     def _filter_kept(self) -> None:
         self._close_filter(keep=True)
-
-
-def active_note(runs: tuple[Run, ...], waiting: int) -> str | None:
-    """What is said after quitting: that jobs go on without the panel."""
-    from fada_tui.format import count
-
-    if not runs and not waiting:
-        return None
-    parts = [count(len(runs), "job") + (" goes on" if len(runs) == 1 else " go on")] if runs else []
-    if waiting:
-        parts.append(f"{waiting} wait{'s' if waiting == 1 else ''} in the queue")
-    return f"{', '.join(parts)}; `fada jobs` shows {'it' if len(runs) + waiting == 1 else 'them'}"

@@ -6,17 +6,20 @@ from typing import Any
 
 from db.home import Home
 from fada_tui.screens.form import Field, FormScreen, path_of, required
+from fada_tui.screens.suggest import Suggestion
 
 
 class EvaluateForm(FormScreen):
-    """Args: ``model`` fills the first field; ``spec`` is of the shown run, whose data is proposed again."""
+    """The data of the suggested spec is proposed again; of a fine-tune its held-out data, never the training data."""
 
-    def __init__(self, home: Home, model: str, spec: dict[str, Any]) -> None:
-        data = spec.get("data") or {}
+    def __init__(self, home: Home, suggestion: Suggestion) -> None:
+        spec = suggestion.spec
+        training = spec.get("training")
+        data: dict[str, Any] = (training.get("eval_data") if training else spec.get("data")) or {}
         super().__init__(
             "Evaluate",
             (
-                Field("model", "Model", model),
+                Field("model", "Model", suggestion.model),
                 Field("data", "Data", str(data.get("path") or ""), kind="path"),
                 Field(
                     "image_root",
@@ -26,7 +29,7 @@ class EvaluateForm(FormScreen):
                     kind="path",
                 ),
                 Field("limit", "Limit", "", "all questions", kind="integer"),
-                Field("adapter", "Tuned by run", "", "none: the model as it is", kind="integer"),
+                Field("adapter", "Tuned by run", str(suggestion.adapter or ""), "none: as it is", kind="integer"),
             ),
             "Kind gt: answers are compared with reference answers. Data: JSONL, one question a line, FADA chat or "
             "ShareGPT form. Model: tracker name, Hugging Face id or checkpoint folder.",

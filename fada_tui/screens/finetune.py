@@ -6,6 +6,7 @@ from typing import Any
 
 from db.home import Home
 from fada_tui.screens.form import Field, FormScreen, path_of, required
+from fada_tui.screens.suggest import Suggestion
 
 SETTINGS = {
     "method": "method",
@@ -18,15 +19,16 @@ SETTINGS = {
 
 
 class FinetuneForm(FormScreen):
-    """Args: ``model`` fills the first field; ``spec`` is of the shown run: a fine-tune's data is proposed again."""
+    """The data of the suggested spec is proposed again where it was a fine-tune's."""
 
-    def __init__(self, home: Home, model: str, spec: dict[str, Any]) -> None:
-        training = spec.get("training") or {}
+    def __init__(self, home: Home, suggestion: Suggestion) -> None:
+        spec = suggestion.spec
+        training: dict[str, Any] = spec.get("training") or {}
         data = (spec.get("data") or {}) if training else {}
         super().__init__(
             "Fine-tune",
             (
-                Field("model", "Model", model),
+                Field("model", "Model", suggestion.model),
                 Field("data", "Training data", str(data.get("path") or ""), kind="path"),
                 Field(
                     "eval_data",

@@ -17,6 +17,7 @@ from fada_tui.commands.command import Command
 from fada_tui.format import NA, percent, size_pair
 from fada_tui.sources.views import RunList, Selection, TelemetryView
 from fada_tui.widgets.braille import spark
+from fada_tui.widgets.gpupane import short_name
 from fada_tui.widgets.line import Line, changed_columns, clip, line_width, spread, strip_of
 from fada_tui.widgets.theme import SURFACE
 
@@ -95,7 +96,7 @@ class TopBar(OneLine):
         if newest.gpus:
             gpu = newest.gpus[0]
             history = [sample.gpus[0].utilisation or 0.0 for sample in self.telemetry.samples if sample.gpus]
-            name = gpu.name.replace("NVIDIA ", "").replace("GeForce ", "")
+            name = short_name(gpu.name)
             parts = [
                 percent(gpu.utilisation),
                 size_pair(gpu.memory_used, gpu.memory_total),

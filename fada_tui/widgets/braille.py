@@ -46,7 +46,7 @@ def plot(
 def _scaled(value: float, scale: tuple[float, float], steps: int) -> int:
     low, high = scale
     share = (value - low) / (high - low) if high > low else 0.0
-    return min(steps - 1, max(0, round(share * (steps - 1))))
+    return round(min(1.0, max(0.0, share)) * (steps - 1))
 
 
 def _between(start: tuple[int, int], end: tuple[int, int]) -> list[tuple[int, int]]:

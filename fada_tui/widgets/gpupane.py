@@ -15,12 +15,13 @@ from fada_tui.widgets.line import Line, Row, clip, right, spread, wrap
 from fada_tui.widgets.lineview import LineView
 
 _LABEL = 5
+GIB = 1 << 30
 
 
 class GpuPane(LineView):
     """No row of it can be chosen; the arrows scroll."""
 
-    telemetry: reactive[TelemetryView] = reactive(TelemetryView)
+    telemetry: reactive[TelemetryView] = reactive(TelemetryView, repaint=False)
 
     def watch_telemetry(self) -> None:
         newest = self.telemetry.newest
@@ -67,10 +68,10 @@ def _card(gpu: Gpu, history: Sequence[float], width: int, room: int) -> list[Lin
     limit = "" if gpu.power_limit_w is None else f"/{gpu.power_limit_w:.0f}"
     heat = NA if gpu.temperature_c is None else f"{gpu.temperature_c:.0f} °C"
     facts: Line = ((f"power {power}{limit} W   {heat}", ""),)
-    lines: list[Line] = [spread(((gpu.name, "title"),), facts, width)]
+    lines: list[Line] = [spread(((short_name(gpu.name), "title"),), facts, width)]
     lines.append(_gauge("util", gpu.utilisation, percent(gpu.utilisation), width))
     lines.append(_memory(gpu, width))
-    lines.append(_owners(gpu))
+    lines.append(_owners(gpu, width))
     if gpu.throttle:
         lines.append((("⚠ held back: " + ", ".join(gpu.throttle), "alarm"),))
     return [*lines, *_graph(history, width, min(6, room - len(lines)))]
@@ -107,16 +108,21 @@ def _memory(gpu: Gpu, width: int) -> Line:
     return (("vram ", "dim"), ("█" * ours, "graph"), ("▓" * foreign, "other"), (free, "dim"), (figure, ""))
 
 
-def _owners(gpu: Gpu) -> Line:
+def _owners(gpu: Gpu, width: int) -> Line:
     if gpu.memory_total is None or gpu.memory_used is None:
         return (("     memory by owner: n/a", "dim"),)
     by_run, others = _shares(gpu)
-    spans: list[tuple[str, str]] = [("     ", "")]
+    spans: list[tuple[str, str]] = [("     " if width >= 44 else "", "")]
     for run, memory in sorted(by_run.items()):
-        spans.append((f"#{run} {size(memory)}  ", "running"))
-    spans.append((f"others {size(others)}  ", "other"))
-    spans.append((f"free {size(gpu.memory_total - gpu.memory_used)}", "dim"))
+        spans.append((f"#{run} {memory / GIB:.1f}  ", "running"))
+    spans.append((f"others {others / GIB:.1f}  ", "other"))
+    spans.append((f"free {(gpu.memory_total - gpu.memory_used) / GIB:.1f} GiB", "dim"))
     return tuple(spans)
+
+
+def short_name(name: str) -> str:
+    """The card without its maker."""
+    return name.removeprefix("NVIDIA ").removeprefix("GeForce ")
 
 
 def _host_lines(host: Host, width: int) -> list[Line]:

@@ -77,6 +77,7 @@ class LineView(ScrollView, can_focus=True):
             self._width = width
             self.virtual_size = Size(width, len(self.rows))
             self.refresh()
+            self.call_after_refresh(self.reveal)
             return
         for index, (before, after) in enumerate(zip(old, self.rows, strict=True)):
             columns = changed_columns(before.line, after.line)
@@ -127,6 +128,10 @@ class LineView(ScrollView, can_focus=True):
             self._subtitle = subtitle
             self.border_subtitle = Content(printable(subtitle))
 
+    @property
+    def title(self) -> str:
+        return self._title
+
     # The cursor
 
     @property
@@ -152,7 +157,7 @@ class LineView(ScrollView, can_focus=True):
         target = min(len(places) - 1, max(0, here + steps))
         self._go(places[target], tell=True)
         if target == 0:
-            self.scroll_to(y=0, animate=False)
+            self.scroll_to(y=0, animate=False, force=True)
 
     def page(self, direction: int) -> None:
         self.move(direction * max(1, self.size.height - 1))
@@ -164,13 +169,16 @@ class LineView(ScrollView, can_focus=True):
     def _go(self, index: int, *, tell: bool) -> None:
         old, self.cursor = self.cursor, index
         self._moved(old)
-        height = self.size.height
-        top = self.scroll_offset.y
-        if index < top or index >= top + height:
-            self.scroll_to(y=index if index < top else index - height + 1, animate=False)
+        self.reveal()
         key = self.rows[index].key
         if tell and key is not None and old != index:
             self.post_message(self.Chosen(self, key))
+
+    def reveal(self) -> None:
+        """Scroll as little as brings the cursor into sight."""
+        index, top, height = self.cursor, self.scroll_offset.y, self.size.height
+        if index is not None and (index < top or index >= top + height):
+            self.scroll_to(y=index if index < top else index - height + 1, animate=False, force=True)
 
     # Events
 

@@ -19,7 +19,7 @@ _FIRST = (("e", "evaluate a model"), ("f", "fine-tune it"), ("D", "demo on synth
 class QueuePane(LineView):
     """Keys of its rows: ``run:ID``."""
 
-    runs: reactive[RunList] = reactive(RunList)
+    runs: reactive[RunList] = reactive(RunList, repaint=False)
 
     def watch_runs(self) -> None:
         self.rebuild()

@@ -14,6 +14,7 @@ from fada_tui.widgets.status import is_right, state_span, waiting_for
 
 LOSSES = ("loss", "train_loss", "training_loss")
 SCORES = ("eval_exact", "eval_cosine", "exact", "cosine", "eval_accuracy", "accuracy")
+_NARROW = 40
 _LEVEL = {"warning": ("⚠", "alarm"), "error": ("✗", "error")}
 
 
@@ -98,11 +99,9 @@ def curve_lines(
     if not finite:
         return []
     ceiling = top or nice_top(max(point.value for point in finite))
-    head = spread(
-        ((f"{points[0].name} ", "dim"), (score(finite[-1].value) if top else number(finite[-1].value), "title")),
-        ((f"0–{number(ceiling)}, step {finite[-1].step:,}/{end:,}", "dim"),),
-        width,
-    )
+    scale = f"0–{number(ceiling)}" + (f", step {finite[-1].step:,}/{end:,}" if width >= _NARROW else "")
+    last = score(finite[-1].value) if top else number(finite[-1].value)
+    head = spread(((f"{points[0].name} ", "dim"), (last, "title")), ((scale, "dim"),), width)
     if height <= 0:
         return [head]
     xy = [(float(point.step), point.value) for point in points]

@@ -16,8 +16,8 @@ _TALL = 24
 class RunPane(LineView):
     """No row of it can be chosen; the arrows scroll."""
 
-    view: reactive[RunView | None] = reactive(None)
-    suggestion: reactive[str] = reactive("a model")
+    view: reactive[RunView | None] = reactive(None, repaint=False)
+    suggestion: reactive[str] = reactive("a model", repaint=False)
     """The model that the empty state proposes."""
 
     def watch_view(self, old: RunView | None, view: RunView | None) -> None:

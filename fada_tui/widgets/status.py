@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from db.runs.rows import Prediction, Run, Score
 from db.tracker.rows import Model
-from fada_tui.format import number, percent, score
+from fada_tui.format import count, number, percent, score
 from fada_tui.widgets.line import Line
 
 _STATUS = {
@@ -141,3 +141,13 @@ def live_line(run: Run) -> Line:
     """``● #12 34 %``"""
     fraction = f" {percent(run.fraction)}" if run.fraction is not None else f" {run.state}"
     return ((f"● #{run.id}{fraction}", "running"),)
+
+
+def parting_words(runs: tuple[Run, ...], waiting: int) -> str | None:
+    """What is said after quitting: that jobs go on without the panel."""
+    if not runs and not waiting:
+        return None
+    parts = [count(len(runs), "job") + (" goes on" if len(runs) == 1 else " go on")] if runs else []
+    if waiting:
+        parts.append(f"{waiting} wait{'s' if waiting == 1 else ''} in the queue")
+    return f"{', '.join(parts)}; `fada jobs` shows {'it' if len(runs) + waiting == 1 else 'them'}"

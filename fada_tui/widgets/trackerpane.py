@@ -21,9 +21,9 @@ _KIND_FROM = 58
 class TrackerPane(LineView):
     """Keys of its rows: ``section:TITLE``, ``model:NAME``, ``phase:TITLE``, ``item:NUMBER``."""
 
-    tracker: reactive[Tracker | None] = reactive(None)
-    runs: reactive[RunList] = reactive(RunList)
-    filter_text: reactive[str] = reactive("")
+    tracker: reactive[Tracker | None] = reactive(None, repaint=False)
+    runs: reactive[RunList] = reactive(RunList, repaint=False)
+    filter_text: reactive[str] = reactive("", repaint=False)
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -107,12 +107,9 @@ class TrackerPane(LineView):
         if width >= _VRAM_FROM:
             facts += f" {right(_known(model.vram).replace('~', '').replace('GB', 'G'), _VRAM + wide)}"
         columns = _STATUS + _score_width(width)
-        extra = 0
-        notes: Line = ()
-        if width >= _NOTES_FROM:
-            extra = width - _NOTES_FROM + 26
-            notes = ((left(f"  {model.notes or ''}", extra), "dim"),)
-        name = width - len(facts) - columns - extra - 3
+        rest = width - len(facts) - columns - 3
+        name = min(48, max(20, rest // 2)) if wide else rest
+        notes: Line = ((left(f"  {model.notes or ''}", rest - name), "dim"),) if wide else ()
         padded = spread((), tail, columns) if run else tail
         return Row(
             (("  ", ""), (left(model.name, name), ""), (facts, "dim"), (" ", ""), *padded, *notes),

@@ -253,3 +253,19 @@ def test_two_writers_lose_nothing(tmp_path):
     assert all(item.done for item in queries.load_tracker(conn).items)
     assert len(queries.history(conn, None)) == 15
     conn.close()
+
+
+def test_a_backslash_at_the_end_does_not_swallow_the_pipe_behind_it(empty_db):
+    _import(empty_db, "## S\n|Notes|Model|\n|---|---|\n|x|A|\n")
+    edits.set_note(empty_db, "A", "path\\")
+    assert "|path\\ |A|\n" in export_note(empty_db).decode()
+    assert queries.find_models(empty_db, "A")[0].notes == "path\\"
+
+
+def test_an_emptied_last_cell_of_an_open_row_stays_a_cell(empty_db):
+    _import(empty_db, "## S\nModel | Notes\n--- | ---\nA | x\nB | y\n")
+    edits.set_note(empty_db, "A", "")
+    assert queries.find_models(empty_db, "A")[0].notes == ""
+    edits.set_note(empty_db, "A", "back")
+    assert queries.find_models(empty_db, "A")[0].notes == "back"
+    assert queries.find_models(empty_db, "B")[0].notes == "y"

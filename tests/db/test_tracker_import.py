@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,19 @@ def test_stated_scores_of_the_shipped_note(tracker_db):
 
 def test_the_shipped_note_exports_as_itself(tracker_db):
     assert export_note(tracker_db) == default_note()
+
+
+def test_two_first_starts_at_once_import_one_note(tmp_path):
+    home = Home(tmp_path / "home").ensure()
+    migrate(home)
+    threads = [threading.Thread(target=import_default, args=(home,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    conn = connect(home.fada_db)
+    assert (_count(conn, "notes"), _count(conn, "history"), _count(conn, "models")) == (1, 1, 42)
+    conn.close()
 
 
 def test_import_default_once_and_never_over_the_users_note(tmp_path):

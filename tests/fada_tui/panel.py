@@ -110,9 +110,7 @@ def score(number: int, value: float, metric: str = "exact", *, step: int | None 
 
 
 def answer(said: str | None, reference: str, error: str | None = None) -> Prediction:
-    return Prediction(
-        "Femur/1.png#Q3", "Femur/1.png", "Femur", "Imaging Plane: Which?", said, reference, 0.1, 4, error
-    )
+    return Prediction("Femur/1.png#Q3", "Femur/1.png", "Femur", "Imaging Plane: Which?", said, reference, 0.1, 4, error)
 
 
 LOSS = tuple(MetricPoint("loss", step, 3.0 / (1 + step / 60), 0.0) for step in range(0, 812, 12))
@@ -134,7 +132,11 @@ RUN_VIEW = RunView(
     {},
     {"loss": LOSS, "eval_exact": HELD_OUT},
     (score(12, 0.74, step=800),),
-    (answer("Transthalamic plane", "Transthalamic plane"), answer("Femur", "Abdomen"), answer(None, "Femur", "timeout")),
+    (
+        answer("Transthalamic plane", "Transthalamic plane"),
+        answer("Femur", "Abdomen"),
+        answer(None, "Femur", "timeout"),
+    ),
     (Message(1100.0, "warning", "3 images are smaller than 64 pixels"),),
 )
 FAILED_VIEW = RunView(

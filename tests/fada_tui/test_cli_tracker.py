@@ -111,6 +111,34 @@ def test_one_model_with_everything_known(fada):
     assert "export: Best Candidates for Mobile Deployment" in out
 
 
+def test_a_run_and_its_score_stand_beside_the_model(fada):
+    fada("models")
+    conn = connect(Home(fada.home).runs_db)
+    conn.execute(
+        "INSERT INTO runs(id, kind, task, model, state, attempt, created, position, spec)"
+        " VALUES (7, 'eval', 'gt', 'Molmo-7B', 'done', 1, 1.0, 1.0, '{}')"
+    )
+    body = {"value": 0.5, "n": 10, "answered": 9, "failed": 1, "alarms": [{"kind": "collapse", "text": "one answer"}]}
+    conn.executemany(
+        "INSERT INTO scores(run, metric, question, category, partial, step, body) VALUES (7, ?, ?, NULL, ?, ?, ?)",
+        [
+            ("cosine", None, 0, None, json.dumps(body)),
+            ("cosine", "Q1", 0, None, json.dumps(body)),
+            ("cosine", None, 1, None, json.dumps(body)),
+            ("exact", None, 0, 40, json.dumps(body)),
+        ],
+    )
+    conn.close()
+    model = fada.json("model", "Molmo-7B")
+    assert model["runs"] == [7]
+    measured = [score for score in model["scores"] if score["source"] == "run"]
+    assert [(score["metric"], score["value"], score["n"], score["run"]) for score in measured] == [
+        ("cosine", 0.5, 10, 7)
+    ]
+    assert measured[0]["alarms"][0]["kind"] == "collapse"
+    assert "gt cosine 0.500 ⚠ #7" in fada("models", "Molmo")[1]
+
+
 def test_unknown_names_get_the_nearest(fada):
     assert "Qwen2-VL-2B" in fada.fails("model", "Qwen2-VL-2")["hint"]
     assert "Qwen2-VL-2B" in fada.fails("status", "Qwen2-VL-2", "Tested")["hint"]

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.fada_tui import panel
-from tests.fada_tui.panel import feed, make_app, screen_text
 from textual.pilot import Pilot
 
 from db.runs.rows import Run
 from fada_tui.app import PanelApp
 from fada_tui.messages import RunsLoaded, SourceFailed
 from fada_tui.screens.confirm import ConfirmScreen
-from fada_tui.screens.dashboard import active_note
 from fada_tui.screens.help import HelpScreen
 from fada_tui.sources.views import RunList
+from fada_tui.widgets.status import parting_words
+from tests.fada_tui import panel
+from tests.fada_tui.panel import feed, make_app, screen_text
 
 
 async def started(app: PanelApp, pilot: Pilot[str]) -> None:
@@ -63,6 +63,14 @@ async def test_filter_narrows_and_escape_clears() -> None:
         await pilot.press("escape")
         await pilot.pause()
         assert "model:MiniCPM-V-2.6" in [row.key for row in app.dashboard.tracker.rows]
+
+
+async def test_keys_typed_after_quit_do_nothing() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        await pilot.press("4", "q", "e")
+    assert app.return_code == 0
 
 
 async def test_letters_are_text_while_the_filter_is_typed() -> None:
@@ -124,7 +132,7 @@ async def test_copy_takes_the_chosen_row() -> None:
         await started(app, pilot)
         app.dashboard.tracker.choose("model:Qwen2.5-VL-7B")
         await pilot.press("y")
-        assert app.clipboard.split() == ["Qwen2.5-VL-7B", "7B", "16G", "tuned", "0.811"]
+        assert app.clipboard.split() == ["Qwen2.5-VL-7B", "7B", "16G", "tuned", "0.811", "gt", "note"]
 
 
 async def test_help_holds_every_command_and_palette_opens() -> None:
@@ -184,7 +192,7 @@ async def test_quit_says_that_jobs_go_on() -> None:
     ],
 )
 def test_parting_words(active: tuple[Run, ...], waiting: int, said: str | None) -> None:
-    assert active_note(active, waiting) == said
+    assert parting_words(active, waiting) == said
 
 
 async def test_unchanged_data_draws_nothing() -> None:
@@ -211,5 +219,3 @@ async def test_only_the_changed_row_is_drawn() -> None:
         app.post_message(RunsLoaded(replace(panel.RUNS, runs=moved)))
         await pilot.pause()
         assert set(lines) == {0}
-
-

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import closing
 
 import pytest
-from tests.fada_tui.panel import screen_text
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -19,6 +18,7 @@ from fada_tui.screens.evaluate import EvaluateForm
 from fada_tui.screens.finetune import FinetuneForm
 from fada_tui.screens.status import StatusScreen
 from fada_tui.screens.toosmall import TooSmall
+from tests.fada_tui.panel import screen_text
 
 Until = Callable[[Pilot[str], Callable[[], object]], Awaitable[None]]
 SIZE = (120, 40)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.fada_tui import panel
 
 from fada_tui.sources.views import RunList
+from tests.fada_tui import panel
 
 SIZES = [(80, 24), (120, 40)]
 STATES = {

@@ -72,7 +72,11 @@ def test_several_sizes_ask_for_one(tracker: sqlite3.Connection) -> None:
 
 @pytest.mark.parametrize(
     ("name", "reason", "instead"),
-    [("GPT-4V", "shut down", "GPT-4o"), ("FetalMind", "never published", "FetalCLIP"), ("FetalCLIP", "open_clip", "")],
+    [
+        ("GPT-4V", "shut down", "Qwen2.5-VL-7B"),
+        ("FetalMind", "never published", "EchoVLM_V2"),
+        ("FetalCLIP", "open_clip", "EchoVLM_V2"),
+    ],
 )
 def test_what_cannot_run_says_why_and_what_can(
     tracker: sqlite3.Connection, name: str, reason: str, instead: str

@@ -1,0 +1,41 @@
+"""What a form is filled with before anybody types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from db.tracker.rows import Tracker
+from fada_tui.sources.views import RunView, Selection
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """``spec`` is of the run that the Run pane shows: its data is proposed again."""
+
+    model: str = ""
+    adapter: int | None = None
+    """The fine-tune whose result is evaluated."""
+    spec: dict[str, Any] = field(default_factory=dict)
+
+
+def suggest(selection: Selection, view: RunView | None, tracker: Tracker | None) -> Suggestion:
+    """The chosen model or item's model, else that of the shown run, else the first that is to do."""
+    spec = view.spec if view is not None else {}
+    if selection.model is not None:
+        return Suggestion(selection.model.name, None, spec)
+    if selection.item is not None and selection.item.models:
+        return Suggestion(selection.item.models[0], None, spec)
+    run = selection.run
+    about_run = selection.pane != "tracker" and view is not None and run is not None and view.run.id == run.id
+    if about_run and run is not None and run.kind in ("eval", "finetune"):
+        model = spec.get("model") or {}
+        known = {one.name for one in tracker.models} if tracker else set()
+        name = model.get("name") if model.get("name") in known else model.get("source")
+        return Suggestion(str(name or ""), run.id if run.kind == "finetune" else model.get("from_run"), spec)
+    return Suggestion((first_to_do(tracker) if tracker else None) or "", None, spec)
+
+
+def first_to_do(tracker: Tracker) -> str | None:
+    """The model of the first open item of the checklist."""
+    return next((item.models[0] for item in tracker.items if not item.done and item.models), None)

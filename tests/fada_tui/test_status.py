@@ -1,0 +1,53 @@
+"""Which score stands for a model, and how it is marked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fada_tui.sources.views import RunView
+from fada_tui.widgets.status import best_score, is_right
+from tests.fada_tui.panel import answer, model, score, stated
+
+
+def test_reference_answers_count_before_keywords() -> None:
+    best = best_score(model("m", "Tested", stated("proxy", 0.95), stated("gt", 0.6)), [])
+    assert best is not None
+    assert (best.kind, best.value, best.source, best.mark) == ("gt", 0.6, "note", "")
+
+
+def test_a_better_run_takes_the_place_of_the_note_and_brings_its_alarm() -> None:
+    best = best_score(model("m", "Tested", stated("gt", 0.6)), [score(12, 0.64, "cosine", alarms=1)])
+    assert best is not None
+    assert (best.source, best.mark, best.text) == ("#12", "⚠", "0.640")
+
+
+def test_metrics_are_not_mixed() -> None:
+    best = best_score(model("m", "Tested", stated("gt", 0.6)), [score(12, 0.9, "exact")])
+    assert best is not None
+    assert best.metric == "cosine"
+
+
+def test_approximate_is_marked() -> None:
+    best = best_score(model("m", "Tested", stated("proxy", 0.8, approximate=True)), [])
+    assert best is not None
+    assert best.mark == "~"
+
+
+def test_partial_and_uncovered_runs_are_not_ranked() -> None:
+    good = score(1, 0.5, "cosine")
+    assert best_score(model("m"), [replace(good, partial=True), replace(good, answered=500)]) is None
+
+
+def test_an_error_is_never_right() -> None:
+    assert is_right(answer("Transthalamic  Plane", "transthalamic plane"))
+    assert not is_right(answer("", "x"))
+    assert not is_right(answer(None, "", "timeout"))
+
+
+def test_the_newest_held_out_score_counts_and_the_final_one_most() -> None:
+    from tests.fada_tui.panel import RUNNING
+
+    view = RunView(RUNNING, scores=(score(12, 0.1, step=0), score(12, 0.9, step=400), score(12, 0.5, step=200)))
+    assert [one.value for one in view.overall] == [0.9]
+    final = replace(view, scores=(*view.scores, score(12, 0.8)))
+    assert [one.value for one in final.overall] == [0.8]

@@ -1,0 +1,100 @@
+"""What the panel does to the terminal, through a real pty: it must leave it as it was."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+CODE = """
+import sys
+from pathlib import Path
+from db.home import Home
+from fada_tui.app import PanelApp
+app = PanelApp(Home(Path(sys.argv[1])), live=False)
+app.run()
+sys.exit(app.return_code or 0)
+"""
+LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
+STOPS_MOUSE_REPORTS = b"\x1b[?1003l"
+
+
+@dataclass
+class Terminal:
+    """A program on a pty of 140 × 40, and everything that it wrote."""
+
+    process: subprocess.Popen[bytes]
+    master: int
+    output: bytes = b""
+
+    def read_until(self, wanted: bytes, seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while wanted not in self.output:
+            if time.monotonic() > deadline or not self._read():
+                raise AssertionError(f"{wanted!r} never came; the end was {self.output[-400:]!r}")
+
+    def read_to_end(self) -> None:
+        while self._read():
+            pass
+
+    def _read(self) -> bool:
+        if not select.select([self.master], [], [], 20)[0]:
+            return False
+        try:
+            data = os.read(self.master, 65536)
+        except OSError:
+            return False
+        self.output += data
+        return bool(data)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    master, slave = pty.openpty()
+    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "140", "LINES": "40"}
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", CODE, str(tmp_path)], stdin=slave, stdout=slave, stderr=slave, env=env
+    )
+    os.close(slave)
+    shown = Terminal(process, master)
+    shown.read_until(b"No runs yet")
+    yield shown
+    process.kill()
+    process.wait()
+    os.close(master)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_leaves_the_terminal_as_it_was(terminal: Terminal, number: signal.Signals, status: int) -> None:
+    terminal.process.send_signal(number)
+    terminal.read_to_end()
+    assert terminal.process.wait(20) == status
+    assert LEAVES_ALTERNATE_SCREEN in terminal.output
+    assert STOPS_MOUSE_REPORTS in terminal.output
+
+
+def test_a_legacy_mouse_report_beyond_column_95_is_survived(terminal: Terminal) -> None:
+    os.write(terminal.master, b"\x1b[M\x40" + bytes([32 + 130, 32 + 10]))
+    os.write(terminal.master, b"?")
+    terminal.read_until(b"Right here")
+    os.write(terminal.master, b"q")
+    os.write(terminal.master, b"q")
+    terminal.read_to_end()
+    assert terminal.process.wait(20) == 0
+    assert b"Traceback" not in terminal.output
+
+
+def test_quitting_leaves_the_terminal_as_it_was(terminal: Terminal) -> None:
+    os.write(terminal.master, b"q")
+    terminal.read_to_end()
+    assert terminal.process.wait(20) == 0
+    assert LEAVES_ALTERNATE_SCREEN in terminal.output
