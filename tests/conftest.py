@@ -1,4 +1,4 @@
-"""Shared fixtures: a HOME of one's own, whose processes are ended with the test."""
+"""Shared fixtures: a HOME of one's own, whose processes are ended with the test; a tiny real model and its data."""
 
 from __future__ import annotations
 
@@ -36,6 +36,23 @@ def home(tmp_path: Path) -> Iterator[Home]:
 def runs_conn(home: Home) -> Iterator[sqlite3.Connection]:
     with closing(connect(home.runs_db)) as conn:
         yield conn
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random tiny LLaVA with a tokenizer trained on the phantoms' texts. Not to be written to."""
+    from backends.models.tiny import build_tiny
+    from backends.work.phantoms import answers_corpus
+
+    return build_tiny(tmp_path_factory.mktemp("tiny") / "base", answers_corpus(), seed=0)
+
+
+@pytest.fixture(scope="session")
+def phantom_set(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """12 training, 2 validation and 6 test images, four questions each. Not to be written to."""
+    from backends.work.phantoms import make_phantoms
+
+    return dict(make_phantoms(tmp_path_factory.mktemp("phantoms") / "set", train=12, val=2, test=6, seed=0))
 
 
 def end_processes(home: Home) -> None:

@@ -19,7 +19,7 @@ from backends.jobs.spawn import start_dispatcher
 from backends.jobs.submit import need, submit
 from db.connect import bump, connect, immediate
 from db.home import Home
-from db.runs.queries import runs_in_state
+from db.runs.queries import runs_in_state, summary
 from db.runs.rows import Run
 
 __all__ = [
@@ -117,13 +117,13 @@ def retry(home: Home, run_id: int) -> int:
 
 
 def resume(home: Home, run_id: int) -> int:
-    """Queue the next attempt of a run that ended unfinished; the same id."""
+    """Queue the next attempt of a run that ended unfinished or was told to save and stop; the same id."""
     with closing(connect(home.runs_db)) as conn:
         ingest(conn, home, run_id)
         run = need(conn, run_id)
         if run.kind not in RESUMABLE:
             raise QueueError(f"run #{run_id} ({run.kind}) cannot be resumed", hint=f"`fada retry {run_id}` starts anew")
-        if not run.is_over or run.state == "done":
+        if not run.is_over or (run.state == "done" and not summary(conn, run_id).get("stopped")):
             raise QueueError(f"run #{run_id} is {run.state}: there is nothing to resume")
         folder = home.run_dir(run_id)
         if not folder.is_dir():

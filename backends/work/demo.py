@@ -39,6 +39,7 @@ def _queue_chain(job: Job, checkpoint: Path, made: dict[str, Any]) -> list[int]:
         eval_data=made["val"],
         image_root=made["images"],
         settings=PLAN.training,
+        generation=PLAN.generation,
         after=[base],
         name=NAME,
     )

@@ -1,4 +1,4 @@
-"""A tiny checkpoint, small phantom sets and jobs, made once for all tests that use a real model."""
+"""Jobs for tests that use a real model."""
 
 from __future__ import annotations
 
@@ -14,23 +14,6 @@ from backends.jobs.job import Job
 from db.home import Home
 
 MakeJob = Callable[..., Job]
-
-
-@pytest.fixture(scope="session")
-def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random tiny LLaVA with a tokenizer trained on the phantoms' texts. Not to be written to."""
-    from backends.models.tiny import build_tiny
-    from backends.work.phantoms import answers_corpus
-
-    return build_tiny(tmp_path_factory.mktemp("tiny") / "base", answers_corpus(), seed=0)
-
-
-@pytest.fixture(scope="session")
-def phantom_set(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """12 training, 2 validation and 6 test images, four questions each. Not to be written to."""
-    from backends.work.phantoms import make_phantoms
-
-    return dict(make_phantoms(tmp_path_factory.mktemp("phantoms") / "set", train=12, val=2, test=6, seed=0))
 
 
 @pytest.fixture

@@ -21,7 +21,9 @@ LINES = 200_000
 def raw_seconds(path: Path, folder: Path) -> float:
     conn = sqlite3.connect(folder / "raw.db")
     conn.execute("PRAGMA journal_mode=WAL")
-    conn.execute("CREATE TABLE m(run INTEGER, name TEXT, step INTEGER, value REAL, t REAL, PRIMARY KEY(run, name, step))")
+    conn.execute(
+        "CREATE TABLE m(run INTEGER, name TEXT, step INTEGER, value REAL, t REAL, PRIMARY KEY(run, name, step))"
+    )
     begin = time.perf_counter()
     with conn, path.open("rb") as file:
         rows = ((1, e["name"], e["step"], e["value"], e["t"]) for e in map(json.loads, file))
@@ -40,7 +42,9 @@ def main() -> None:
             events = home.run_dir(run_id) / "events.jsonl"
             with events.open("w") as file:
                 for step in range(LINES):
-                    file.write(json.dumps({"t": 1.0, "kind": "metric", "name": "loss", "value": 0.5, "step": step}) + "\n")
+                    file.write(
+                        json.dumps({"t": 1.0, "kind": "metric", "name": "loss", "value": 0.5, "step": step}) + "\n"
+                    )
             begin = time.perf_counter()
             ingest(conn, home, run_id)
             ours = time.perf_counter() - begin
