@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from textual.drivers._writer_thread import WriterThread
+
+from fada_tui.driver import TerminalFile
 
 CODE = """
 import sys
@@ -98,3 +103,21 @@ def test_quitting_leaves_the_terminal_as_it_was(terminal: Terminal) -> None:
     terminal.read_to_end()
     assert terminal.process.wait(20) == 0
     assert LEAVES_ALTERNATE_SCREEN in terminal.output
+
+
+class Gone(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(5, "Input/output error")
+
+    def flush(self) -> None:
+        raise OSError(5, "Input/output error")
+
+
+def test_a_terminal_that_is_gone_does_not_block_the_app() -> None:
+    writer = WriterThread(TerminalFile(Gone()))  # type: ignore[arg-type]
+    writer.start()
+    # In a thread of its own: without the handling it would wait for ever.
+    drawing = threading.Thread(target=lambda: [writer.write("x") for _ in range(100)] and writer.stop(), daemon=True)
+    drawing.start()
+    drawing.join(20)
+    assert not drawing.is_alive()
