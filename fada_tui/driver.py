@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 from contextlib import suppress
 from functools import partial
 from typing import IO, Any
@@ -44,6 +45,14 @@ class PanelDriver(LinuxDriver):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._file: Any = TerminalFile(self._file)
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """The terminal's own word: Textual believes an exported COLUMNS and LINES, however old, before it."""
+        try:
+            columns, rows = os.get_terminal_size(self._file.fileno())
+        except OSError:
+            return super()._get_terminal_size()
+        return (columns, rows) if columns and rows else super()._get_terminal_size()
 
     def run_input_thread(self) -> None:
         # The strict decoder is made inside the base method; its factory is the one seam there is.

@@ -26,7 +26,12 @@ def panel_pid(home: Home) -> int:
     raise AssertionError("no panel runs")
 
 
-def test_a_tiny_terminal_says_so_and_recovers(tmux: Any, fada: list[str], fresh_home: Home) -> None:
+def test_a_tiny_terminal_says_so_and_recovers(
+    tmux: Any, fada: list[str], fresh_home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A shell that exports its old size must not mislead the panel.
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "24")
     tmux.start(20, 5, *fada, "--home", str(fresh_home.root))
     screen = tmux.until(lambda text: "small" in text.lower())
     assert "Tier 1" not in screen
