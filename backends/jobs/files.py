@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from db.atomic import replace_file
+
 
 def write_json(path: Path, document: Any) -> None:
-    """Replace ``path`` atomically: temporary file in the same folder, fsync, rename; mode 0600."""
-    fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            json.dump(document, file, ensure_ascii=False, indent=1)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    """Replace ``path`` atomically; mode 0600."""
+    replace_file(path, json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n", mode=0o600)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

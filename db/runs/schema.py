@@ -2,91 +2,61 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import sqlite_utils
 
 
+class _Table(NamedTuple):
+    name: str
+    columns: str
+    """``name:type`` words; i integer, r real, t text."""
+    pk: tuple[str, ...]
+    not_null: tuple[str, ...] = ()
+    indexes: tuple[tuple[str, ...], ...] = ()
+
+
+_TYPES = {"i": int, "r": float, "t": str}
+
+_FIRST = (
+    _Table("changes", "topic:t counter:i", ("topic",), ("counter",)),
+    _Table(
+        "runs",
+        "id:i kind:t task:t model:t state:t reason:t exit_code:i signal:i attempt:i created:r started:r ended:r "
+        "done:i total:i unit:t phase:t rate:r mark_time:r mark_done:i reserved_bytes:i peak_bytes:i fingerprint:t "
+        "position:r exclusive:i device:t summary:t spec:t",
+        ("id",),
+        ("kind", "model", "state", "attempt", "created", "position", "spec"),
+        (("state",), ("model",)),
+    ),
+    _Table("dependencies", "run:i parent:i any_end:i", ("run", "parent"), ("any_end",)),
+    _Table("offsets", "run:i file:t offset:i", ("run", "file"), ("offset",)),
+    _Table("metrics", "run:i name:t step:i value:r t:r", ("run", "name", "step")),
+    _Table("messages", "id:i run:i t:r level:t text:t", ("id",), indexes=(("run",),)),
+    _Table("checkpoints", "run:i step:i path:t", ("run", "step")),
+    _Table(
+        "predictions",
+        "run:i id:t position:i image_path:t category:t question:t prediction:t reference:t latency_s:r "
+        "output_tokens:i error:t",
+        ("run", "id"),
+        indexes=(("run", "position"),),
+    ),
+    _Table("scores", "id:i run:i metric:t question:t category:t partial:i step:i body:t", ("id",), indexes=(("run",),)),
+    _Table("samples", "t:r body:t", ("t",)),
+)
+
+
 def _first(db: sqlite_utils.Database) -> None:
-    db.table("changes").create({"topic": str, "counter": int}, pk="topic", not_null={"counter"})
-    db.table("runs").create(
-        {
-            "id": int,
-            "kind": str,
-            "task": str,
-            "model": str,
-            "state": str,
-            "reason": str,
-            "exit_code": int,
-            "signal": int,
-            "attempt": int,
-            "created": float,
-            "started": float,
-            "ended": float,
-            "done": int,
-            "total": int,
-            "unit": str,
-            "phase": str,
-            "rate": float,
-            "mark_time": float,
-            "mark_done": int,
-            "reserved_bytes": int,
-            "peak_bytes": int,
-            "fingerprint": str,
-            "position": float,
-            "exclusive": int,
-            "device": str,
-            "summary": str,
-            "spec": str,
-        },
-        pk="id",
-        not_null={"kind", "model", "state", "attempt", "created", "position", "spec"},
-    )
-    db.table("runs").create_index(["state"])
-    db.table("runs").create_index(["model"])
-    db.table("dependencies").create(
-        {"run": int, "parent": int, "any_end": int}, pk=("run", "parent"), not_null={"any_end"}
-    )
-    db.table("offsets").create({"run": int, "file": str, "offset": int}, pk=("run", "file"), not_null={"offset"})
-    db.table("metrics").create(
-        {"run": int, "name": str, "step": int, "value": float, "t": float}, pk=("run", "name", "step")
-    )
-    db.table("messages").create({"id": int, "run": int, "t": float, "level": str, "text": str}, pk="id")
-    db.table("messages").create_index(["run"])
-    db.table("checkpoints").create({"run": int, "step": int, "path": str}, pk=("run", "step"))
-    db.table("predictions").create(
-        {
-            "run": int,
-            "id": str,
-            "position": int,
-            "image_path": str,
-            "category": str,
-            "question": str,
-            "prediction": str,
-            "reference": str,
-            "latency_s": float,
-            "output_tokens": int,
-            "error": str,
-        },
-        pk=("run", "id"),
-    )
-    db.table("predictions").create_index(["run", "position"])
-    db.table("scores").create(
-        {
-            "id": int,
-            "run": int,
-            "metric": str,
-            "question": str,
-            "category": str,
-            "partial": int,
-            "step": int,
-            "body": str,
-        },
-        pk="id",
-    )
-    db.table("scores").create_index(["run"])
-    db.table("samples").create({"t": float, "body": str}, pk="t")
+    for table in _FIRST:
+        columns = dict(word.split(":") for word in table.columns.split())
+        made = db.table(table.name).create(
+            {name: _TYPES[kind] for name, kind in columns.items()},
+            pk=table.pk if len(table.pk) > 1 else table.pk[0],
+            not_null=table.not_null,
+        )
+        for index in table.indexes:
+            made.create_index(list(index))
 
 
 MIGRATIONS = [_first]

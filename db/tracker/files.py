@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import stat
 from pathlib import Path
 
+from db.atomic import replace_file
 from db.tracker.errors import NoteError
 
 
@@ -37,30 +36,10 @@ def write_note_file(path: Path, data: bytes) -> None:
         if target.exists() and not target.is_file():
             target.write_bytes(data)
             return
-        _replace(target, data, stat.S_IMODE(target.stat().st_mode) if target.exists() else None)
+        replace_file(target, data, stat.S_IMODE(target.stat().st_mode) if target.exists() else None)
     except (OSError, RuntimeError) as error:
         reason = _reason(error) if isinstance(error, OSError) else "a loop of symbolic links"
         raise NoteError(f"cannot write: {reason}", str(path), "choose another file") from error
-
-
-def _replace(target: Path, data: bytes, mode: int | None) -> None:
-    temporary = target.with_name(f".fada-{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            if mode is not None:
-                os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _reason(error: OSError) -> str:

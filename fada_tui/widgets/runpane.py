@@ -45,7 +45,7 @@ class RunPane(LineView):
             *choice(
                 "D",
                 "Demo: a tiny real model on synthetic ultrasound, evaluated, fine-tuned and evaluated again. "
-                "No download; about a minute and a half on two cores.",
+                "No download; under two minutes on two cores.",
             ),
             ((" ", ""),),
             *choice("e", f"Evaluate {self.suggestion} on your questions, images and reference answers."),
