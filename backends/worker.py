@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -49,6 +50,7 @@ def run(job: Job) -> int:
     """Do the job; its end is the last event."""
     from backends.work import work_function
 
+    say(f"run {job.run_id}, attempt {job.attempt}: {job.spec['kind']} {_subject(job.spec)}")
     try:
         summary = work_function(job.spec)(job)
     except (JobError, DataError) as error:
@@ -62,8 +64,20 @@ def run(job: Job) -> int:
             job.events.failed(type(error).__name__, _first_line(error), "the log has the traceback")
     else:
         job.events.finished(**summary)
+        say("finished: " + ", ".join(f"{key} {value}" for key, value in summary.items()))
         return DONE
     return FAILED
+
+
+def say(text: str) -> None:
+    """A line of the log, with the time of day."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+def _subject(spec: Mapping[str, Any]) -> str:
+    model, data = spec.get("model") or {}, spec.get("data") or {}
+    words = [spec.get("title"), model.get("name"), model.get("source"), data.get("path") and f"on {data['path']}"]
+    return " ".join(word for word in words if word)
 
 
 def environment(spec: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:

@@ -73,7 +73,7 @@ def validate(path: Path, image_root: Path | None = None, limit: int | None = Non
         format=chat_form(path),
         samples=counts.samples,
         images=counts.images,
-        sha256=_file_sha256(path),
+        sha256=file_sha256(path),
         image_stats_sha256=hashlib.sha256("".join(sorted(images.stats.values())).encode()).hexdigest(),
         categories=counts.categories,
         questions=counts.topics,
@@ -138,6 +138,7 @@ def _no_images(path: Path, given: Path | None, root: Path, images: _Images) -> D
     )
 
 
-def _file_sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Hash of the whole file, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

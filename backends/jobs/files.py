@@ -12,7 +12,7 @@ from db.atomic import replace_file
 
 def write_json(path: Path, document: Any) -> None:
     """Replace ``path`` atomically; mode 0600."""
-    replace_file(path, json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n", mode=0o600)
+    replace_file(path, json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1).encode() + b"\n", mode=0o600)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

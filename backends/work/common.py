@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from PIL import Image
 from backends.data.chat import read_chat
 from backends.data.sample import Sample
 from backends.data.subset import choose
+from backends.data.validate import file_sha256
 from backends.jobs.job import Job, JobError
 from backends.models.base import Generation
 from backends.models.transformers_loader import TransformersModel, load
@@ -29,6 +30,19 @@ def read_samples(path: str, image_root: str | None, limit: int | None, seed: int
         backends.data.errors.DataError: the file is empty or a line cannot be read.
     """
     return choose(read_chat(Path(path), Path(image_root) if image_root else None), limit, seed)
+
+
+def check_unchanged(data: Mapping[str, Any]) -> None:
+    """The data file must be the one that was queued: its hash is part of the run's fingerprint.
+
+    Raises:
+        JobError: it changed since.
+    """
+    frozen, path = data.get("sha256"), Path(data["path"])
+    if frozen and file_sha256(path) != frozen:
+        raise JobError(
+            f"{path}: the data changed after this run was queued", "queue it anew: `fada retry` reads it as it is"
+        )
 
 
 def load_model(
@@ -98,18 +112,6 @@ class Throttle:
     def spent(self, seconds: float, share: float = 0.05) -> None:
         """After work that took ``seconds``: wait so long that it stays below ``share`` of the time."""
         self._next = time.monotonic() + max(self.seconds, seconds / share)
-
-
-def write_json(path: Path, document: dict[str, Any]) -> None:
-    """Replace ``path`` whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(document, file, ensure_ascii=False, allow_nan=False, indent=1)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

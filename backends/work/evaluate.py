@@ -9,13 +9,14 @@ from typing import Any
 from transformers import set_seed
 
 from backends.data.sample import Sample
+from backends.jobs.files import write_json
 from backends.jobs.job import Job, JobError
 from backends.models.device import versions
 from backends.scoring.answer import Answer
 from backends.scoring.embedding import Embedder, EmbeddingError
 from backends.scoring.score import score_answers
 from backends.work.asking import Asker
-from backends.work.common import Throttle, generation_of, load_model, read_samples, write_json
+from backends.work.common import Throttle, check_unchanged, generation_of, load_model, read_samples
 from backends.work.predictions import Predictions
 
 PROGRESS_EVERY_S = 0.25
@@ -38,6 +39,7 @@ def evaluate(job: Job) -> dict[str, Any]:
         raise JobError("an evaluation needs data", "give --data FILE.jsonl")
     seed = int(spec.get("seed") or 0)
     set_seed(seed)
+    check_unchanged(data)
     samples = read_samples(data["path"], data.get("image_root"), data.get("limit"), seed)
     embedder = _embedder(spec["scoring"]["embedding"])
     model = load_model(job, generation_of(spec))

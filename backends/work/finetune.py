@@ -11,6 +11,7 @@ import torch
 from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 
 from backends.data.sample import Sample
+from backends.jobs.files import write_json
 from backends.jobs.job import Job, JobError
 from backends.models.device import versions
 from backends.models.prompts import end_tokens
@@ -18,7 +19,7 @@ from backends.models.transformers_loader import TransformersModel, restore_weigh
 from backends.scoring.answer import Answer
 from backends.scoring.score import score_answers
 from backends.work.asking import Asker
-from backends.work.common import generation_of, load_model, read_samples, sync_folder, write_json
+from backends.work.common import check_unchanged, generation_of, load_model, read_samples, sync_folder
 from backends.work.encoding import Collate, EncodedSamples, Encoder
 from backends.work.evaluate import is_overall
 from backends.work.plan import TrainingPlan, training_plan
@@ -47,6 +48,7 @@ def finetune(job: Job) -> dict[str, Any]:
     if data is None:
         raise JobError("a fine-tune needs data", "give --data FILE.jsonl")
     set_seed(seed)
+    check_unchanged(data)
     samples = read_samples(data["path"], data.get("image_root"), data.get("limit"), seed)
     held_out = _held_out_samples(plan, seed)
     model, method = _load(job, plan)
@@ -161,6 +163,7 @@ def _held_out_samples(plan: TrainingPlan, seed: int) -> list[Sample]:
     data = plan.eval_data
     if data is None:
         return []
+    check_unchanged(data)
     return read_samples(data["path"], data.get("image_root"), data.get("limit") or plan.eval_limit, seed)
 
 

@@ -112,3 +112,16 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path: Path) -> None:
     path.write_text('{"id": 1}\n{}\n')
     with pytest.raises(JobError, match=r"predictions\.jsonl:1"):
         Predictions(path)
+
+
+def test_data_that_changed_after_it_was_queued_is_refused(
+    make_job: Callable[..., Job], test_set: dict[str, Any], tmp_path: Path
+) -> None:
+    from backends.data.validate import file_sha256
+
+    path = Path(shutil.copy(test_set["path"], tmp_path / "test.jsonl"))
+    job = make_job(1, data={**test_set, "path": str(path), "sha256": file_sha256(path)})
+    path.write_text(path.read_text().replace("Femur", "Femora"))
+    with pytest.raises(JobError, match="changed after this run was queued"):
+        _evaluate(job)
+    assert not job.predictions.exists()
