@@ -29,6 +29,8 @@ from fada_tui.sources.views import RunList
 from fada_tui.widgets.status import parting_words
 from fada_tui.widgets.theme import fada_theme
 
+RECONCILE_S = 2.0
+
 
 class PanelApp(App[str]):
     """Its result is the line to print after it has closed, or None.
@@ -79,7 +81,8 @@ class PanelApp(App[str]):
         if self.live:
             self._watch()
             self._sample()
-            self._reconcile()
+            self._reconcile(always=True)
+            self.set_interval(RECONCILE_S, self._reconcile)
 
     def _ended_by(self, number: signal.Signals) -> None:
         self.exit(return_code=128 + number, result=self.parting_words())
@@ -110,16 +113,19 @@ class PanelApp(App[str]):
         self._stops.append(source.stop)
         source.run()
 
-    @work(thread=True, exit_on_error=False, group="reconcile")
-    def _reconcile(self) -> None:
-        """What every `fada` command does: see that the index is true and that a dispatcher runs where work waits."""
+    @work(thread=True, exit_on_error=False, group="reconcile", exclusive=True)
+    def _reconcile(self, always: bool = False) -> None:
+        """What every `fada` command does: see that the index is true and that a dispatcher runs where work waits.
+
+        A short worker each time: the thread pool is small, and the two sources hold a thread each for good.
+        """
         from contextlib import closing
 
-        from backends.jobs.reconcile import tick_and_wake
         from db.connect import connect
+        from fada_tui.sources.reconciler import look
 
         with closing(connect(self.home.runs_db)) as conn:
-            tick_and_wake(conn, self.home)
+            look(conn, self.home, always=always)
 
     def choose_run(self, run_id: int | None) -> None:
         for call in self._watcher_calls:
