@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import os
+import signal
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import IO, Any
@@ -12,8 +14,20 @@ from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
 
 
-def _lenient_decoder(encoding: str) -> Any:
-    return partial(codecs.getincrementaldecoder(encoding), errors="replace")
+class InputDecoder:
+    """What Textual's input thread decodes with: bytes that are no UTF-8 become U+FFFD, and the end of the input
+    is the end of the panel. A terminal that has vanished is readable for ever and gives nothing: without this the
+    thread would take a whole core, unseen.
+    """
+
+    def __init__(self, on_end: Callable[[], None]) -> None:
+        self._on_end = on_end
+        self._decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+
+    def decode(self, data: bytes, final: bool = False) -> str:
+        if not data and not final:
+            self._on_end()
+        return self._decode(data, final)
 
 
 class TerminalFile:
@@ -56,5 +70,9 @@ class PanelDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         # The strict decoder is made inside the base method; its factory is the one seam there is.
-        linux_driver.getincrementaldecoder = _lenient_decoder  # type: ignore[attr-defined]
+        linux_driver.getincrementaldecoder = lambda _: partial(InputDecoder, self._hang_up)  # type: ignore[attr-defined, assignment]
         super().run_input_thread()
+
+    def _hang_up(self) -> None:
+        self.exit_event.set()
+        signal.raise_signal(signal.SIGHUP)

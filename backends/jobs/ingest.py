@@ -65,7 +65,7 @@ def insert_row(conn: sqlite3.Connection, run_id: int, spec: dict[str, Any], fold
     reserve = spec.get("reserve") or {}
     conn.execute(
         "INSERT OR IGNORE INTO runs(id, kind, task, model, state, attempt, created, reserved_bytes, fingerprint, "
-        "position, exclusive, spec) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+        "position, exclusive, from_run, spec) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (
             run_id,
             spec["kind"],
@@ -79,6 +79,7 @@ def insert_row(conn: sqlite3.Connection, run_id: int, spec: dict[str, Any], fold
             spec.get("fingerprint"),
             state.control.position,
             int(bool(reserve.get("exclusive"))),
+            (spec.get("model") or {}).get("from_run"),
             json.dumps(spec, ensure_ascii=False),
         ),
     )

@@ -43,5 +43,5 @@ def _queue_chain(job: Job, checkpoint: Path, made: dict[str, Any]) -> list[int]:
         after=[base],
         name=NAME,
     )
-    tuned = enqueue_eval(job.home, str(checkpoint), adapter=tune, after=[tune], name=f"{NAME} tuned", **test)
+    tuned = enqueue_eval(job.home, str(checkpoint), adapter=tune, after=[tune], name=NAME, **test)
     return [base, tune, tuned]

@@ -10,7 +10,7 @@ from typing import Any
 from db.runs.rows import ACTIVE_STATES, Alarm, Message, MetricPoint, MetricSummary, Prediction, Run, RunDetail, Score
 
 _RUN = """SELECT id, kind, task, model, state, reason, exit_code, signal, attempt, created, started, ended, done, total,
-unit, phase, rate, reserved_bytes, peak_bytes, fingerprint, position FROM runs"""
+unit, phase, rate, reserved_bytes, peak_bytes, fingerprint, position, from_run FROM runs"""
 
 
 def list_runs(conn: sqlite3.Connection, limit: int | None = None) -> list[Run]:
@@ -149,7 +149,7 @@ def scores(conn: sqlite3.Connection, run_id: int | None = None, overall_only: bo
     if overall_only:
         where.append("s.question IS NULL AND s.category IS NULL")
     rows = conn.execute(
-        "SELECT s.*, r.model, coalesce(r.task, r.kind) AS kind, r.fingerprint "
+        "SELECT s.*, r.model, coalesce(r.task, r.kind) AS kind, r.fingerprint, r.from_run "
         f"FROM scores s JOIN runs r ON r.id = s.run WHERE {' AND '.join(where)} ORDER BY s.run, s.id",
         values,
     )
@@ -178,6 +178,7 @@ def _score(row: sqlite3.Row) -> Score:
         fingerprint=row["fingerprint"],
         partial=bool(row["partial"]),
         step=row["step"],
+        from_run=row["from_run"],
     )
 
 

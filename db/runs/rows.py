@@ -11,6 +11,11 @@ END_STATES = ("done", "failed", "cancelled", "lost")
 STATES = WAITING_STATES + ACTIVE_STATES + END_STATES
 
 
+def model_label(model: str, from_run: int | None) -> str:
+    """``Qwen2-VL-2B ← #3`` for what run 3 left."""
+    return model if from_run is None else f"{model} ← #{from_run}"
+
+
 @dataclass(frozen=True)
 class Run:
     """One job as the queue and the history show it. Times are Unix seconds, memory is bytes."""
@@ -40,6 +45,13 @@ class Run:
     fingerprint: str | None
     position: float
     """Order in the queue: lower goes first."""
+    from_run: int | None = None
+    """The fine-tune whose adapter or model it evaluates."""
+
+    @property
+    def label(self) -> str:
+        """The model as people must see it: a tuned one never looks like its base."""
+        return model_label(self.model, self.from_run)
 
     @property
     def is_active(self) -> bool:
@@ -145,6 +157,12 @@ class Score:
     """True while the run still grows it."""
     step: int | None = None
     """Where it was made during training (held-out score at a step)."""
+    from_run: int | None = None
+    """The fine-tune whose adapter or model was evaluated."""
+
+    @property
+    def label(self) -> str:
+        return model_label(self.model, self.from_run)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ _FIRST = (
         "runs",
         "id:i kind:t task:t model:t state:t reason:t exit_code:i signal:i attempt:i created:r started:r ended:r "
         "done:i total:i unit:t phase:t rate:r mark_time:r mark_done:i reserved_bytes:i peak_bytes:i fingerprint:t "
-        "position:r exclusive:i device:t summary:t spec:t",
+        "position:r exclusive:i from_run:i device:t summary:t spec:t",
         ("id",),
         ("kind", "model", "state", "attempt", "created", "position", "spec"),
         (("state",), ("model",)),

@@ -105,6 +105,15 @@ def test_quitting_leaves_the_terminal_as_it_was(terminal: Terminal) -> None:
     assert LEAVES_ALTERNATE_SCREEN in terminal.output
 
 
+def test_a_terminal_that_vanishes_without_a_signal_ends_the_panel(terminal: Terminal) -> None:
+    """It is not our controlling terminal, so nobody sends SIGHUP: reading gives nothing, for ever."""
+    os.close(terminal.master)
+    try:
+        assert terminal.process.wait(20) == 129
+    finally:
+        terminal.master = os.open(os.devnull, os.O_RDONLY)
+
+
 class Gone(io.StringIO):
     def write(self, text: str) -> int:
         raise OSError(5, "Input/output error")
