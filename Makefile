@@ -21,10 +21,10 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: $(STAMP) ## set up, then open the panel
-	@$(BIN)/fada
+	@exec $(BIN)/fada
 
 demo: $(STAMP) ## set up, then evaluate, fine-tune and evaluate a tiny model on synthetic ultrasound
-	@$(BIN)/fada demo
+	@exec $(BIN)/fada demo
 
 test: $(STAMP) ## set up, then run every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

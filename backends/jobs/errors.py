@@ -11,3 +11,7 @@ class QueueError(Exception):
         self.message = message
         self.where = where
         self.hint = hint
+
+
+class QueueConflict(QueueError):
+    """Something would be lost: a person must say that it may be."""

@@ -27,7 +27,12 @@ EVAL_TASKS = ("gt",)
 EMBEDDING = "all-MiniLM-L6-v2"
 
 
-def enqueue_eval(
+def enqueue_eval(home: Home, model: str, **wanted: Any) -> int:
+    """Queue an evaluation; the arguments and errors are those of :func:`plan_eval`."""
+    return submit(home, plan_eval(home, model, **wanted))
+
+
+def plan_eval(
     home: Home,
     model: str,
     *,
@@ -40,8 +45,8 @@ def enqueue_eval(
     generation: Mapping[str, Any] | None = None,
     name: str | None = None,
     held: bool = False,
-) -> int:
-    """Queue an evaluation.
+) -> dict[str, Any]:
+    """The parts of an evaluation's spec, everything checked and nothing queued (for several that go in together).
 
     Args:
         model: Tracker name, alias, Hugging Face id or local checkpoint folder.
@@ -67,9 +72,9 @@ def enqueue_eval(
         "generation": {**GENERATION, **(generation or {})},
         "training": None,
         "scoring": {"embedding": EMBEDDING},
-        **_common(after, held),
+        **_common(home, after, held),
     }
-    return _submit_checked(home, parts)
+    return _with_reservation(home, parts)
 
 
 def enqueue_finetune(
@@ -98,8 +103,6 @@ def enqueue_finetune(
         training = training_spec(check_settings(settings or {}))
     except SettingError as error:
         raise QueueError(str(error)) from error
-    if training["method"] == "unsloth":
-        raise QueueError("method=unsloth is not here yet", hint="use method=auto, peft or full")
     resolved = _resolve(home, model)
     report = _validate(data, image_root, None)
     held_out = _validate(eval_data, image_root, None) if eval_data else None
@@ -114,9 +117,9 @@ def enqueue_finetune(
         "generation": {**GENERATION, **(generation or {})},
         "training": training,
         "scoring": None,
-        **_common(after, held),
+        **_common(home, after, held),
     }
-    return _submit_checked(home, parts)
+    return submit(home, _with_reservation(home, parts))
 
 
 def enqueue_command(
@@ -136,9 +139,9 @@ def enqueue_command(
         "task": None,
         "title": title or " ".join(command)[:200],
         "command": list(command),
-        **_common(after, False),
+        **_common(home, after, False),
     }
-    return _submit_checked(home, parts, reserve=vram_bytes)
+    return submit(home, _with_reservation(home, parts, reserve=vram_bytes))
 
 
 def enqueue_tool(home: Home, tool: str, arguments: Mapping[str, Any], title: str) -> int:
@@ -148,7 +151,7 @@ def enqueue_tool(home: Home, tool: str, arguments: Mapping[str, Any], title: str
         "task": None,
         "title": title,
         "tool": {"name": tool, "args": dict(arguments)},
-        **_common((), False),
+        **_common(home, (), False),
     }
     return submit(home, parts)
 
@@ -173,8 +176,13 @@ def data_part(report: DataReport, limit: int | None) -> dict[str, Any]:
     }
 
 
-def _common(after: Iterable[int], held: bool) -> dict[str, Any]:
-    return {"seed": 0, "threads": 1, "device": "auto", "after": list(after), "held": held}
+def _common(home: Home, after: Iterable[int], held: bool) -> dict[str, Any]:
+    parents = list(after)
+    if parents:
+        with closing(connect(home.runs_db, read_only=True)) as conn:
+            for parent in parents:
+                need(conn, parent)
+    return {"seed": 0, "threads": 1, "device": "auto", "after": parents, "held": held}
 
 
 def _resolve(home: Home, model: str) -> ResolvedModel:
@@ -212,7 +220,7 @@ def _model_part(home: Home, model: ResolvedModel, adapter: int | None, name: str
     }
 
 
-def _submit_checked(home: Home, parts: dict[str, Any], reserve: int | None = None) -> int:
+def _with_reservation(home: Home, parts: dict[str, Any], reserve: int | None = None) -> dict[str, Any]:
     """Refuse at once what can never fit, with both numbers; else reserve the estimate's upper end."""
     capacity = capacity_of(Sampler(home).sample({}))
     exclusive = parts["kind"] == "finetune"
@@ -227,4 +235,4 @@ def _submit_checked(home: Home, parts: dict[str, Any], reserve: int | None = Non
     if hopeless:
         raise QueueError(f"this job {hopeless} ({how})", hint="take a smaller model or batch, or another machine")
     claim = min(high, capacity.total - MARGIN)
-    return submit(home, {**parts, "reserve": {"bytes": claim, "exclusive": exclusive, "how": how}})
+    return {**parts, "reserve": {"bytes": claim, "exclusive": exclusive, "how": how}}

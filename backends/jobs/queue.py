@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from backends.jobs import store
-from backends.jobs.errors import QueueError
+from backends.jobs.errors import QueueConflict, QueueError
 from backends.jobs.files import read_json
 from backends.jobs.ingest import forget, ingest
+from backends.jobs.inputs import check_inputs, users_of
 from backends.jobs.launch import enqueue_command, enqueue_demo, enqueue_eval, enqueue_finetune, enqueue_tool
 from backends.jobs.reconcile import tick_and_wake
 from backends.jobs.spawn import start_dispatcher
@@ -111,6 +112,7 @@ def retry(home: Home, run_id: int) -> int:
     spec = store.read_spec(Path(run.run_dir))
     if spec is None:
         raise QueueError(f"run #{run_id} has no spec any more", where=run.run_dir)
+    check_inputs(spec, home)
     frozen = ("id", "format", "versions", "python", "cwd", "env", "created", "fingerprint", "held")
     parts = {key: value for key, value in spec.items() if key not in frozen}
     return submit(home, {**parts, "after": [], "retry_of": run_id})
@@ -128,6 +130,7 @@ def resume(home: Home, run_id: int) -> int:
         folder = home.run_dir(run_id)
         if not folder.is_dir():
             raise QueueError(f"run #{run_id} has no directory any more", where=str(folder))
+        check_inputs(store.read_spec(folder) or {}, home)
         with immediate(conn):
             begun = store.read_attempt(folder, run.attempt) is not None
             store.change_control(folder, attempt=run.attempt + begun, cancel=None, stop=False, held=False)
@@ -138,8 +141,13 @@ def resume(home: Home, run_id: int) -> int:
     return run_id
 
 
-def remove(home: Home, run_id: int) -> list[str]:
-    """Delete a finished run and its directory; its id is not used again."""
+def remove(home: Home, run_id: int, force: bool = False) -> list[str]:
+    """Delete a finished run and its directory; its id is not used again.
+
+    Raises:
+        QueueConflict: Other runs were made from it, so they could not be repeated; ``force`` removes it all the same.
+        QueueError: It is not over, or a run that is not over needs it.
+    """
     with closing(connect(home.runs_db)) as conn:
         ingest(conn, home, run_id)
         run = need(conn, run_id)
@@ -155,6 +163,15 @@ def remove(home: Home, run_id: int) -> list[str]:
         ]
         if waiting:
             raise QueueError(f"run #{run_id} is waited for by #{waiting[0]}", hint=f"`fada cancel {waiting[0]}` first")
+        live, over = users_of(conn, home, run_id)
+        if live:
+            raise QueueError(f"run #{run_id} is needed by #{live[0]}", hint=f"end it first: `fada cancel {live[0]}`")
+        if over and not force:
+            names = ", ".join(f"#{one}" for one in over)
+            raise QueueConflict(
+                f"{names} used what run #{run_id} left and could not be repeated without it",
+                hint=f"`fada rm {run_id} --force` removes it all the same",
+            )
         folder = home.run_dir(run_id)
         freed = disk_use(folder)
         with immediate(conn):

@@ -30,7 +30,7 @@ TRAINING: dict[str, Any] = {
 """The field's usual values for LoRA on vision-language models; None: decided from the length of the run."""
 
 SHORT = {"lr": "learning_rate", "steps": "max_steps", "batch": "batch_size", "r": "lora.r", "alpha": "lora.alpha"}
-METHODS = ("auto", "unsloth", "peft", "full")
+METHODS = ("auto", "peft", "full")
 SCHEDULES = ("cosine", "linear", "constant")
 _WHOLE = {"max_steps", "batch_size", "accumulation", "eval_every", "eval_limit", "save_every", "limit", "lora.r"}
 _CHOICES = {"method": METHODS, "schedule": SCHEDULES}

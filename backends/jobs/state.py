@@ -71,6 +71,9 @@ def _vanished(folder: Path, attempt: Attempt) -> tuple[str, str]:
     """The runner left no exit record, so the exit code cannot be known."""
     if finished_by_itself(folder):
         return "done", "its runner died; the worker's own last event says finished and its results are whole"
+    cancel = read_control(folder).cancel
+    if cancel is not None:
+        return "cancelled", f"{cancel} (its runner had died, so its exit code is not known)"
     if attempt.runner and attempt.runner.boot != boot_id():
         return "lost", "the machine was restarted while it ran"
     return "lost", "its runner died, so how it ended is not known"

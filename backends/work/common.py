@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import torch
 from PIL import Image
 
+from backends.catalog.hub import cached_snapshot, is_offline
 from backends.data.chat import read_chat
 from backends.data.sample import Sample
 from backends.data.subset import choose
@@ -64,6 +67,7 @@ def load_model(
             source = str(left / "model")
         else:
             raise JobError(f"run {run} left neither adapter/ nor model/ in {left}", f"see fada job {run}")
+    _announce_download(job, source, model.get("revision"))
     loaded = load(
         source,
         adapter,
@@ -77,6 +81,23 @@ def load_model(
     for warning in loaded.warnings:
         job.events.message("warning", warning)
     return loaded
+
+
+def _announce_download(job: Job, source: str, revision: str | None) -> None:
+    """Say that a checkpoint must come from the hub first; without a network say so at once, not after many tries."""
+    if Path(source).is_absolute() or cached_snapshot(source, revision) or is_offline():
+        return
+    job.events.message("info", f"{source} is not on this machine: it is downloaded from the hub first")
+    if any(name.lower() in ("https_proxy", "all_proxy") for name in os.environ):
+        return  # the proxy resolves names
+    host = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").hostname
+    try:
+        socket.getaddrinfo(host, 443)
+    except OSError as error:
+        hint = "check the network, or give a checkpoint folder that was downloaded elsewhere"
+        raise JobError(
+            f"{source} is not on this machine and {host} cannot be reached ({error.strerror})", hint
+        ) from error
 
 
 def generation_of(spec: dict[str, Any]) -> Generation:

@@ -207,7 +207,9 @@ def _arguments(job: Job, plan: TrainingPlan, model: TransformersModel, total: in
     checkpoint_activations = cuda and model.parameters > CHECKPOINT_ACTIVATIONS_ABOVE
     if checkpoint_activations:
         model.model.enable_input_require_grads()
-    log_every = max(1, total // LOGS)
+    save_every = plan.save_every or max(1, total // SAVES)
+    # A log comes with every save, before it, so that a diverged state is never saved.
+    log_every = _largest_divisor(save_every, max(1, total // LOGS))
     return TrainingArguments(
         output_dir=str(job.dir / "checkpoints"),
         per_device_train_batch_size=plan.batch_size,
@@ -227,14 +229,17 @@ def _arguments(job: Job, plan: TrainingPlan, model: TransformersModel, total: in
         logging_steps=log_every,
         logging_nan_inf_filter=False,
         save_strategy="steps",
-        # After a log of the same step, so that a diverged state is never saved.
-        save_steps=log_every * max(1, (plan.save_every or total // SAVES) // log_every),
+        save_steps=save_every,
         save_total_limit=2,
         report_to=[],
         remove_unused_columns=False,
         disable_tqdm=True,
         dataloader_pin_memory=cuda,
     )
+
+
+def _largest_divisor(number: int, limit: int) -> int:
+    return next(divisor for divisor in range(min(number, limit), 0, -1) if number % divisor == 0)
 
 
 def _save(job: Job, model: TransformersModel, method: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from fada_tui.cli.context import Context
 from fada_tui.cli.errors import UsageError
 from fada_tui.cli.output import print_text, table
 from fada_tui.cli.queueing import asking, finish
+from fada_tui.cli.results import value_text
 from fada_tui.format import duration, size
 from fada_tui.text import printable
 
@@ -39,7 +41,8 @@ def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
     cancel.add_argument("--save", action="store_true", help="training: write a checkpoint first")
     _verb(verbs, shared, "hold", "keep a queued run from starting", hold_run)
     _verb(verbs, shared, "release", "let a held run start", release_run)
-    _verb(verbs, shared, "rm", "delete a finished run and its files", remove_run)
+    remove = _verb(verbs, shared, "rm", "delete a finished run and its files", remove_run)
+    remove.add_argument("--force", action="store_true", help="also where other runs used what it left")
     move = _verb(verbs, shared, "move", "change the order of the queue", move_run)
     move.add_argument("--before", type=int, required=True, metavar="ID")
     for name, text, handler in (
@@ -89,10 +92,11 @@ def _listing(runs: list[Run]) -> str:
     if not runs:
         return "No runs yet. `fada demo` makes some; `fada eval MODEL --data FILE.jsonl` queues one."
     rows = [
-        (f"#{run.id}", run.task or run.kind, run.model, run.state, _progress(run), _times(run), run.reason or "")
+        (f"#{run.id}", run.task or run.kind, run.label, run.state, _progress(run), _times(run), run.reason or "")
         for run in runs
     ]
-    return table(("run", "kind", "model", "state", "progress", "time", "why"), rows, right=(0, 4, 5))
+    head = ("run", "kind", "model", "state", "progress", "time", "why")
+    return table(head, rows, right=(0, 4, 5), limits={2: 40})
 
 
 def _progress(run: Run) -> str:
@@ -105,17 +109,20 @@ def _times(run: Run) -> str:
     if run.eta_s is not None:
         return f"{duration(run.eta_s)} to go"
     if run.started and run.ended:
-        return duration(run.ended - run.started)
-    return f"{duration(time.time() - run.created)} ago"
+        return f"took {duration(run.ended - run.started)}"
+    if run.started and run.is_active:
+        return f"for {duration(time.time() - run.started)}"
+    return f"queued {duration(time.time() - run.created)} ago"
 
 
 def show_job(args: argparse.Namespace, context: Context) -> None:
-    from db.runs.queries import run_detail
+    from db.runs.queries import run_detail, scores
 
     _tick(context)
     detail = run_detail(context.runs, args.id)
     if detail is None:
         raise _no_run(args.id)
+    found = scores(context.runs, args.id, overall_only=True)
     metrics = {
         name: {"last": item.last, "count": item.count, "min": item.min, "max": item.max}
         for name, item in detail.metrics.items()
@@ -126,15 +133,40 @@ def show_job(args: argparse.Namespace, context: Context) -> None:
     def text() -> str:
         run = detail.run
         lines = [
-            f"#{run.id} {run.task or run.kind} {run.model}: {run.state}" + (f" ({run.reason})" if run.reason else ""),
+            f"#{run.id} {run.task or run.kind} {run.label}: {run.state}" + (f" ({run.reason})" if run.reason else ""),
             f"attempt {run.attempt}, reserved {size(run.reserved_bytes)}, peak {size(run.peak_bytes)}",
             f"directory {run.run_dir}",
+            *_spec_lines(detail.spec),
         ]
+        lines += [f"{score.metric} {value_text(score)}, n {score.n}" for score in found if not score.partial]
         lines += [f"{name}: last {item.last:.4g}, {item.count} values" for name, item in detail.metrics.items()]
         lines += [f"{message.level}: {message.text}" for message in detail.messages[-20:]]
         return "\n".join(printable(line) for line in lines)
 
     context.emit(document, text)
+
+
+def _spec_lines(spec: dict[str, Any]) -> list[str]:
+    """What was asked for, as far as this kind of run has it."""
+    data, model, training = spec.get("data") or {}, spec.get("model") or {}, spec.get("training") or {}
+    lines = []
+    if spec.get("command"):
+        lines.append(f"command {shlex.join(spec['command'])}")
+    if model:
+        lines.append(
+            f"model {model['source']}" + (f" with what #{model['from_run']} left" if model["from_run"] else "")
+        )
+    if data:
+        limit = f", {data['limit']} of them" if data.get("limit") else ""
+        lines.append(f"data {data['path']} ({data['samples']} questions{limit}), images in {data['image_root']}")
+    if training:
+        shown = {
+            key: value for key, value in training.items() if value is not None and key not in ("eval_data", "lora")
+        }
+        lines.append("training " + ", ".join(f"{key} {value}" for key, value in shown.items()))
+        if training.get("eval_data"):
+            lines.append(f"held-out {training['eval_data']['path']}")
+    return lines
 
 
 def show_log(args: argparse.Namespace, context: Context) -> None:
@@ -197,7 +229,7 @@ def release_run(args: argparse.Namespace, context: Context) -> None:
 def remove_run(args: argparse.Namespace, context: Context) -> None:
     from backends.jobs.queue import remove
 
-    _edit(context, lambda: remove(context.home, args.id))
+    _edit(context, lambda: remove(context.home, args.id, args.force))
 
 
 def move_run(args: argparse.Namespace, context: Context) -> None:

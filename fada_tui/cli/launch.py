@@ -59,13 +59,14 @@ def _add_queue_options(parser: argparse.ArgumentParser) -> None:
 
 
 def evaluate(args: argparse.Namespace, context: Context) -> int:
-    from backends.jobs.launch import enqueue_eval
+    from backends.jobs.launch import plan_eval
+    from backends.jobs.submit import submit
 
     context.prepare()
-    runs = []
-    for model in args.models:
-        with asking():
-            run = enqueue_eval(
+    with asking():
+        # All of them are checked before the first is queued.
+        plans = [
+            plan_eval(
                 context.home,
                 model,
                 data=args.data,
@@ -75,7 +76,9 @@ def evaluate(args: argparse.Namespace, context: Context) -> int:
                 adapter=args.adapter,
                 after=args.after,
             )
-        runs.append(run)
+            for model in args.models
+        ]
+        runs = [submit(context.home, plan) for plan in plans]
     return finish(context, runs, args.wait)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fada_tui.cli.errors import CommandError
@@ -29,11 +29,25 @@ def print_error(error: CommandError, *, as_json: bool) -> None:
         sys.stderr.write(f"      {printable(error.hint)}\n")
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = ()) -> str:
-    """Columns padded to their widest cell (in terminal cells); ``right`` names the right-aligned ones by index."""
+def table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    right: Iterable[int] = (),
+    limits: Mapping[int, int] | None = None,
+) -> str:
+    """Columns padded to their widest cell (in terminal cells).
+
+    Args:
+        right: Right-aligned columns, by index.
+        limits: The most cells that a column may take, by index; longer texts end in an ellipsis.
+    """
     from rich.cells import cell_len
 
-    cells = [[printable("" if value is None else str(value)) for value in row] for row in rows]
+    most = limits or {}
+    cells = [
+        [_elide(printable("" if value is None else str(value)), most.get(column)) for column, value in enumerate(row)]
+        for row in rows
+    ]
     grid = [list(header), *cells]
     widths = [max(cell_len(row[column]) for row in grid) for column in range(len(header))]
     aligned = set(right)
@@ -46,6 +60,12 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], right: Iterab
         return "  ".join(padded).rstrip()
 
     return "\n".join(line(row) for row in grid)
+
+
+def _elide(text: str, limit: int | None) -> str:
+    from rich.cells import cell_len, set_cell_size
+
+    return text if limit is None or cell_len(text) <= limit else set_cell_size(text, limit - 1).rstrip() + "…"
 
 
 def silence_broken_pipe() -> None:

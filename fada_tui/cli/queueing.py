@@ -8,16 +8,19 @@ from contextlib import contextmanager
 
 from db.runs.rows import Run
 from fada_tui.cli.context import Context
-from fada_tui.cli.errors import UsageError
+from fada_tui.cli.errors import ConflictError, UsageError
+from fada_tui.text import printable
 
 
 @contextmanager
 def asking() -> Iterator[None]:
-    """What the queue refuses is bad input (exit status 2)."""
-    from backends.jobs.errors import QueueError
+    """What the queue refuses is bad input (exit status 2), what would lose something is a conflict (3)."""
+    from backends.jobs.errors import QueueConflict, QueueError
 
     try:
         yield
+    except QueueConflict as error:
+        raise ConflictError(error.message, where=error.where, hint=error.hint) from error
     except QueueError as error:
         raise UsageError(error.message, where=error.where, hint=error.hint) from error
 
@@ -36,13 +39,21 @@ def finish(context: Context, runs: Sequence[int], wait: bool) -> int:
 
 
 def show_progress(context: Context, runs: Sequence[int]) -> list[Run]:
-    """Wait until the runs are over, with one status line on a terminal's standard error."""
+    """Wait until the runs are over: one status line on a terminal's standard error, elsewhere a line a change."""
     from backends.jobs.queue import wait
 
     live = sys.stderr.isatty()
 
+    told: dict[int, str] = {}
+
     def draw(now: list[Run]) -> None:
-        if live:
+        if not live:
+            for run in now:
+                if told.get(run.id) != run.state:
+                    told[run.id] = run.state
+                    sys.stderr.write(f"#{run.id} {run.task or run.kind} {printable(run.label)} {run.state}\n")
+            sys.stderr.flush()
+        else:
             sys.stderr.write("\r\x1b[K" + "   ".join(_brief(run) for run in now if not run.is_over)[:160])
             sys.stderr.flush()
 

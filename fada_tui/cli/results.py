@@ -64,7 +64,7 @@ def as_document(score: Score) -> dict[str, Any]:
     document = {key: getattr(score, key) for key in keys} | {"failed": score.failed, "source": score.source}
     document |= {"floors": score.floors, "references": score.references}
     document["alarms"] = [{"kind": one.kind, "question": one.question, "text": one.text} for one in score.alarms]
-    return document | {"fingerprint": score.fingerprint}
+    return document | {"fingerprint": score.fingerprint, "from_run": score.from_run}
 
 
 def _listing(scores: list[Score]) -> str:
@@ -73,7 +73,7 @@ def _listing(scores: list[Score]) -> str:
     rows = [
         (
             f"#{score.run}" if score.run else score.source,
-            score.model,
+            score.label,
             f"{score.kind} {score.metric}",
             score.question or score.category or "overall",
             value_text(score),

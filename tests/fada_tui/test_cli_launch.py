@@ -140,3 +140,7 @@ def test_two_commands_at_once_on_a_fresh_home(tmp_path: Path) -> None:
         out, err = process.communicate()
         assert process.returncode == 0, err
         assert len(json.loads(out)) == 42
+
+
+def test_several_models_go_in_together_or_not_at_all(fada: Run, checkpoint: Path, data: Path) -> None:
+    assert "no model" in refused(fada, "eval", str(checkpoint), "Qwen2-VL-2", "--data", str(data))["message"]

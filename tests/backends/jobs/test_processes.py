@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from backends.jobs import queue
-from backends.jobs.errors import QueueError
+from backends.jobs.errors import QueueConflict, QueueError
 from backends.jobs.lock import is_held
 from backends.jobs.reindex import reindex
 from backends.jobs.store import read_attempt
@@ -257,3 +257,30 @@ def test_a_run_directory_without_a_row_is_adopted(home: Home, queue_python: Queu
         conn.execute("DELETE FROM runs")
         assert get_run(conn, run_id) is None
     assert until(run_id, lambda run: True).state == "held"
+
+
+def test_what_others_need_is_not_removed_by_accident(home: Home, queue_python: Queue, until: Until) -> None:
+    first = queue_python("pass")
+    until(first)
+    made = {"path": str(home.run_dir(first) / "data.jsonl"), "image_root": str(home.run_dir(first))}
+    user = queue_python("pass", data=made, held=True)
+    with pytest.raises(QueueError, match=f"needed by #{user}"):
+        queue.remove(home, first)
+    queue.cancel(home, user)
+    with pytest.raises(QueueConflict, match=f"#{user} used"):
+        queue.remove(home, first)
+    assert home.run_dir(first).is_dir()
+    queue.remove(home, first, force=True)
+    assert not home.run_dir(first).exists()
+    with pytest.raises(QueueError, match="not there any more"):
+        queue.retry(home, user)
+
+
+def test_a_cancelled_orphan_is_cancelled_not_lost(home: Home, queue_python: Queue, until: Until) -> None:
+    run_id = queue_python(SLEEP)
+    until(run_id, running)
+    os.kill(runner_pid(home, run_id), signal.SIGKILL)
+    wait_until(lambda: gone(runner_pid(home, run_id)))
+    queue.cancel(home, run_id, "enough")
+    run = until(run_id)
+    assert run.state == "cancelled" and run.reason is not None and run.reason.startswith("enough")

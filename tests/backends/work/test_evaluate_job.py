@@ -125,3 +125,19 @@ def test_data_that_changed_after_it_was_queued_is_refused(
     with pytest.raises(JobError, match="changed after this run was queued"):
         _evaluate(job)
     assert not job.predictions.exists()
+
+
+def test_a_model_that_cannot_be_downloaded_fails_at_once_and_says_so(
+    make_job: Callable[..., Job],
+    test_set: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    read_events: Callable[..., list[dict[str, Any]]],
+) -> None:
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", "https://nowhere.invalid")
+    model = {"name": "m", "source": "no-such-org/no-such-model", "revision": None, "from_run": None}
+    job = make_job(1, data=test_set, model=model)
+    with pytest.raises(JobError, match=r"nowhere\.invalid cannot be reached"):
+        _evaluate(job)
+    assert "downloaded" in read_events(job, "message")[0]["text"]
