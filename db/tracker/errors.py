@@ -19,6 +19,10 @@ class NoteError(Exception):
         self.hint = hint
 
 
+class NoteConflict(NoteError):
+    """The file holds what may be somebody's work; nothing was written."""
+
+
 class EditError(Exception):
     """The edit makes no sense or cannot be made; nothing was changed."""
 

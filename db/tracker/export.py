@@ -1,11 +1,82 @@
-"""The note back, byte for byte but for what was edited."""
+"""The note back, byte for byte but for what was edited; a file that may be somebody's work is not written over."""
 
 from __future__ import annotations
 
+import hashlib
+import shlex
 import sqlite3
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from db.connect import immediate
+from db.tracker.errors import NoteConflict
+from db.tracker.files import is_stream, resolve_note_path, write_note_file
 
 
 def export_note(conn: sqlite3.Connection) -> bytes:
     """The current note's exact bytes; empty where none was ever imported."""
     row = conn.execute("SELECT body FROM notes WHERE is_current").fetchone()
     return bytes(row["body"]) if row else b""
+
+
+def export_to_file(conn: sqlite3.Connection, path: Path, *, force: bool = False) -> int:
+    """Write the current note to a file and remember what was written there; the number of bytes.
+
+    Without ``force`` an existing file is replaced only where nothing is lost with it: it is empty, or holds the
+    current note as it is now or as it was imported, or what the last export put there.
+
+    Raises:
+        NoteConflict: The file holds anything else; nothing was written.
+        NoteError: The place cannot be written; what stood there is as it was.
+    """
+    target = resolve_note_path(path)
+    if is_stream(path):
+        # Outside the transaction: a pipe without a reader waits, and must not keep the database locked.
+        data = export_note(conn)
+        write_note_file(path, data)
+        return len(data)
+    with immediate(conn):
+        data = export_note(conn)
+        check = None if force else _check(conn, path, target, data)
+        conn.execute(
+            "INSERT OR REPLACE INTO written(path, sha256, t) VALUES (?, ?, ?)",
+            (_key(target), _sha256(data), time.time()),
+        )
+        write_note_file(path, data, check)
+    return len(data)
+
+
+def _check(conn: sqlite3.Connection, path: Path, target: Path, data: bytes) -> Callable[[str], None]:
+    """Refuses a file, by its SHA-256, that is none of those which may be replaced."""
+    note = conn.execute("SELECT original FROM notes WHERE is_current").fetchone()
+    last = conn.execute("SELECT sha256, t FROM written WHERE path = ?", (_key(target),)).fetchone()
+    known = {_sha256(b""), _sha256(data)}
+    if note:
+        known.add(_sha256(bytes(note["original"])))
+    if last:
+        known.add(last["sha256"])
+
+    def check(digest: str) -> None:
+        if digest in known:
+            return
+        what = "the file holds something else than the note that was imported"
+        if last:
+            what = f"the file was changed after fada wrote it on {datetime.fromtimestamp(last['t']):%Y-%m-%d %H:%M:%S}"
+        raise NoteConflict(
+            f"{what}; nothing was written",
+            str(path),
+            f"`--force` overwrites; `fada import {shlex.quote(str(path))}` takes its changes in",
+        )
+
+    return check
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _key(target: Path) -> str:
+    # SQLite holds no lone surrogates, which stand for the bytes of a name that is not UTF-8.
+    return str(target).encode("utf-8", "backslashreplace").decode()

@@ -67,6 +67,8 @@ _FIRST = (
         id INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, who TEXT NOT NULL, kind TEXT NOT NULL,
         text TEXT NOT NULL, detail TEXT NOT NULL, undone INTEGER NOT NULL DEFAULT 0,
         redoable INTEGER NOT NULL DEFAULT 0)""",
+    # What an export last put at a resolved path: a file that still holds it may be replaced.
+    "CREATE TABLE written(path TEXT PRIMARY KEY, sha256 TEXT NOT NULL, t REAL NOT NULL) WITHOUT ROWID",
 )
 
 

@@ -108,17 +108,22 @@ def _memory_total(home: Home) -> int | None:
     return max(cards) if cards else sample.host.memory_total
 
 
+def shown_section(model: Model) -> str:
+    """The title that the model is listed under."""
+    return ABSENT_TITLE if model.absent else model.section
+
+
 def models_text(models: Sequence[Model], index: RunIndex) -> str:
     """Models under their sections, with the best score of each kind."""
     if not models:
         return "No model fits."
     rows = [
-        (f"  {model.name}", model.size, model.vram, model.status, _score_text(model, index), model.notes)
+        (f"  {model.name}", model.size, model.vram, _status_text(model), _score_text(model, index), model.notes)
         for model in models
     ]
     header, *lines = table(("  model", "size", "VRAM", "status", "score", "notes"), rows, right=(1, 2)).split("\n")
     text = [header]
-    titles = [ABSENT_TITLE if model.absent else model.section for model in models]
+    titles = [shown_section(model) for model in models]
     section = None
     for title, line in zip(titles, lines, strict=True):
         if title != section:
@@ -126,6 +131,11 @@ def models_text(models: Sequence[Model], index: RunIndex) -> str:
             text.append(printable(f"{title}  {titles.count(title)}"))
         text.append(line)
     return "\n".join(text)
+
+
+def _status_text(model: Model) -> str:
+    # In the row too: a line that was searched for stands without its section.
+    return f"{model.status} (not in the note)" if model.absent else model.status
 
 
 def _score_text(model: Model, index: RunIndex) -> str:
@@ -144,9 +154,14 @@ def _score_text(model: Model, index: RunIndex) -> str:
 def model_text(detail: ModelDetail, document: dict[str, Any]) -> str:
     """Everything known of one model, for people."""
     model = detail.model
-    lines = [f"{model.name}  {model.status}", f"section: {model.section}"]
+    lines = [f"{model.name}  {_status_text(model)}"]
     if model.absent:
-        lines.append("no longer in the note")
+        lines += [
+            f"no longer in the note: what follows is what it said last; it stood in {model.section}",
+            "any score that the note stated went with it, and an export does not have the model",
+        ]
+    else:
+        lines.append(f"section: {model.section}")
     if model.aliases:
         lines.append(f"also called: {', '.join(model.aliases)}")
     lines += [f"{column}: {text}" for column, text in model.columns.items() if text and column != "Model"]

@@ -11,12 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from db.tracker import edits, queries
-from db.tracker.errors import EditError, NoteError
+from db.tracker.errors import EditError, NoteConflict, NoteError
 from db.tracker.rows import STATUS_LADDER, Model, Tracker
 from db.tracker.values import ladder_status
 from fada_tui.cli.context import Context
-from fada_tui.cli.errors import UsageError
-from fada_tui.cli.model_view import RunIndex, model_document, model_text, models_text, summary_document
+from fada_tui.cli.errors import ConflictError, UsageError
+from fada_tui.cli.model_view import (
+    RunIndex,
+    model_document,
+    model_text,
+    models_text,
+    shown_section,
+    summary_document,
+)
 from fada_tui.text import printable
 
 if TYPE_CHECKING:
@@ -29,9 +36,9 @@ def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
     add("import", import_file, "a tracker note into the database, in place of the current one").add_argument(
         "file", type=Path, metavar="FILE.md"
     )
-    add("export", export_file, "the current note, byte-identical but for what changed").add_argument(
-        "file", type=Path, nargs="?", metavar="FILE.md", help="where to (standard output)"
-    )
+    export = add("export", export_file, "the current note, byte-identical but for what changed")
+    export.add_argument("file", type=Path, nargs="?", metavar="FILE.md", help="where to (standard output)")
+    export.add_argument("--force", action="store_true", help="also over a file that holds something else")
     _register_lists(add)
     for name, handler, text in (
         ("done", mark_done, "tick an item of the checklist"),
@@ -90,6 +97,8 @@ def _explained() -> Iterator[None]:
         yield
     except EditError as error:
         raise UsageError(error.message, hint=error.hint) from error
+    except NoteConflict as error:
+        raise ConflictError(error.message, where=error.where, hint=error.hint) from error
     except NoteError as error:
         raise UsageError(error.message, where=error.where, hint=error.hint) from error
 
@@ -125,11 +134,10 @@ def import_file(args: argparse.Namespace, context: Context) -> None:
 
 def export_file(args: argparse.Namespace, context: Context) -> None:
     """`fada export [FILE.md]`; without a file the bytes themselves go to standard output."""
-    from db.tracker.export import export_note
-    from db.tracker.files import write_note_file
+    from db.tracker.export import export_note, export_to_file
 
-    data = export_note(context.tracker)
     if args.file is None:
+        data = export_note(context.tracker)
         if context.json:
             context.emit({"file": None, "bytes": len(data), "text": data.decode("utf-8")}, "")
             return
@@ -137,9 +145,11 @@ def export_file(args: argparse.Namespace, context: Context) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
+    if Path(args.file).resolve() in (context.home.fada_db.resolve(), context.home.runs_db.resolve()):
+        raise UsageError("this is fada's own database", where=str(args.file), hint="choose another file for the note")
     with _explained():
-        write_note_file(args.file, data)
-    context.emit({"file": str(args.file), "bytes": len(data)}, lambda: printable(f"wrote {args.file}"))
+        count = export_to_file(context.tracker, args.file, force=args.force)
+    context.emit({"file": str(args.file), "bytes": count}, lambda: printable(f"wrote {args.file}"))
 
 
 def list_models(args: argparse.Namespace, context: Context) -> None:
@@ -154,7 +164,7 @@ def _filtered(tracker: Tracker, args: argparse.Namespace) -> list[Model]:
     models = list(tracker.models)
     if args.section is not None:
         wanted = args.section.casefold()
-        models = [model for model in models if wanted in model.section.casefold()]
+        models = [model for model in models if wanted in shown_section(model).casefold()]
         if not models:
             titles = dict.fromkeys(section.title for section in tracker.sections)
             raise UsageError(f"no section has {args.section!r} in its title", hint=f"sections: {'; '.join(titles)}")

@@ -30,10 +30,10 @@ class Fada:
         assert status == 0, out
         return json.loads(out)
 
-    def fails(self, *words: str) -> dict[str, str]:
-        """The error of a command that must end with status 2, the same on standard error."""
+    def fails(self, *words: str, with_status: int = 2) -> dict[str, str]:
+        """The error of a command that must end with that status, the same on standard error."""
         status, out, err = self("--json", *words)
-        assert status == 2
+        assert status == with_status
         error = json.loads(out)["error"]
         assert error["message"].splitlines()[0] in err
         assert error["hint"]
@@ -219,7 +219,7 @@ def test_a_file_without_permission(fada, tmp_path):
 
 def test_export_to_a_file_keeps_its_mode_and_follows_links(fada, tmp_path):
     target = tmp_path / "real.md"
-    target.write_text("old")
+    target.touch()
     target.chmod(0o640)
     link = tmp_path / "link.md"
     link.symlink_to(target)
@@ -229,6 +229,52 @@ def test_export_to_a_file_keeps_its_mode_and_follows_links(fada, tmp_path):
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
     assert target.read_bytes() == default_note().replace(b"1. [ ] MiniCPM", b"1. [x] MiniCPM")
     assert sorted(path.name for path in tmp_path.glob("*real*")) == ["real.md"]
+
+
+def test_export_over_other_peoples_work_is_a_conflict(fada, tmp_path):
+    path = tmp_path / "a note.md"
+    path.write_bytes(default_note())
+    assert fada("import", str(path))[0] == 0
+    for number in ("1", "2"):
+        assert fada("done", number)[0] == 0
+        assert fada("export", str(path))[0] == 0
+    path.write_text(path.read_text() + "by hand\n")
+    before = path.stat()
+    error = fada.fails("export", str(path), with_status=3)
+    assert error["where"] == str(path)
+    assert "changed after fada wrote it" in error["message"]
+    assert "--force" in error["hint"]
+    assert f"fada import '{path}'" in error["hint"]
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert path.read_text().endswith("by hand\n")
+    assert fada.json("export", "--force", str(path)) == {"file": str(path), "bytes": len(path.read_bytes())}
+    assert path.read_bytes() == fada("export")[1].encode()
+    path.write_text(path.read_text() + "by hand\n")
+    assert fada("import", str(path))[0] == 0
+    assert fada("done", "3")[0] == 0
+    assert fada("export", str(path))[0] == 0
+    assert path.read_text().endswith("by hand\n")
+
+
+def test_a_dropped_model_is_listed_as_dropped(fada, tmp_path):
+    note = tmp_path / "n.md"
+    lines = default_note().decode().splitlines(keepends=True)
+    note.write_text("".join(line for line in lines if not line.startswith("| Molmo-7B ")))
+    assert "General VLMs - Tier 2" in fada.json("model", "Molmo-7B")["section"]
+    assert "no longer in the note" not in fada("model", "Molmo-7B")[1]
+    assert fada.json("import", str(note))["absent"] == ["Molmo-7B"]
+    out = fada("models")[1].splitlines()
+    assert out[-2] == "No longer in the note  1"
+    assert "Proxy tested (not in the note)" in out[-1]
+    assert [line for line in out[:-1] if "Molmo" in line or "not in the note" in line] == []
+    assert {model["name"] for model in fada.json("models") if model["absent"] is True} == {"Molmo-7B"}
+    assert [model["name"] for model in fada.json("models", "--section", "no longer")] == ["Molmo-7B"]
+    assert fada.json("models", "--section", "tier 2", "molmo") == []
+    assert fada.json("model", "Molmo-7B")["absent"] is True
+    out = fada("model", "Molmo-7B")[1].splitlines()
+    assert out[0] == "Molmo-7B  Proxy tested (not in the note)"
+    assert out[1].startswith("no longer in the note")
+    assert "Tier 2" in out[1]
 
 
 def test_export_to_a_bad_place(fada, tmp_path):
@@ -248,3 +294,10 @@ def test_hostile_text_is_shown_and_not_obeyed(fada, tmp_path):
             assert "[bold]E^[[31mvil<U+202E>" in out
     assert fada.json("items")[0]["models"] == [name]
     assert fada("export")[1] == note.read_text().replace("1. [ ]", "1. [x]")
+
+
+def test_the_note_never_goes_over_our_own_database(panel_home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    before = panel_home.fada_db.read_bytes()
+    assert run(["--home", str(panel_home.root), "export", str(panel_home.fada_db), "--force"]) == 2
+    assert "own database" in capsys.readouterr().err
+    assert panel_home.fada_db.read_bytes() == before
