@@ -53,11 +53,6 @@ class Model:
     """Its line in the note, from 1."""
 
     @property
-    def is_done(self) -> bool:
-        """Past the ladder's proxy stage: evaluated against the ground truth, or tuned."""
-        return self.status in ("Tested", "Fine-tuned")
-
-    @property
     def is_tested(self) -> bool:
         """Anything beyond TODO and Available."""
         return self.status not in ("TODO", "Available")

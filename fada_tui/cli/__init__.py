@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sqlite3
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
@@ -53,6 +54,10 @@ def run(argv: Sequence[str]) -> int:
     except CommandError as error:
         print_error(error, as_json=as_json)
         return error.status
+    except sqlite3.DatabaseError as error:
+        damaged = CommandError(f"a database cannot be used: {error}", hint="`fada doctor` says which and what to do")
+        print_error(damaged, as_json=as_json)
+        return damaged.status
     except BrokenPipeError:
         silence_broken_pipe()
         return 1

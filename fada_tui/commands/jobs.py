@@ -66,7 +66,7 @@ def cancel(panel: Dashboard) -> None:
 
     consequence = "What it has finished so far is kept; R goes on from there." if run.is_active else "It has not begun."
     panel.app.push_screen(
-        ConfirmScreen(f"Cancel #{run.id} {run.kind} {run.model}?", consequence, "cancel it"), answered
+        ConfirmScreen(f"Cancel #{run.id} {run.kind} {run.label}?", consequence, "cancel it"), answered
     )
 
 

@@ -106,7 +106,7 @@ TRACKING = (
         "open",
         ("enter",),
         "open",
-        "Show the model's ladder, or the job in the Run pane",
+        "Choose the model's status, toggle the box, or show the job",
         _TRACK,
         view.open_row,
         ("tracker", "queue"),

@@ -34,7 +34,7 @@ class AnswersScreen(FullScreen):
 
     def __init__(self, home: Home, run: Run) -> None:
         super().__init__(
-            f"Answers of #{run.id} {what(run)} {run.model}", "j k scroll · w only wrong ones · y copy · esc back"
+            f"Answers of #{run.id} {what(run)} {run.label}", "j k scroll · w only wrong ones · y copy · esc back"
         )
         self._home = home
         self._run = run
@@ -44,7 +44,8 @@ class AnswersScreen(FullScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.view.show([Row((("No answers yet.", "dim"),))])
+        said = "It gave no answers." if self._run.is_over else "No answers yet."
+        self.view.show([Row(((said, "dim"),))])
         self._watch_answers()
 
     def on_unmount(self) -> None:

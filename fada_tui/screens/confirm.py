@@ -15,11 +15,11 @@ from fada_tui.text import printable
 
 
 class ConfirmScreen(ModalScreen[bool | None]):
-    """Answers True for `y` or enter; anything else leaves it."""
+    """Answers True for `y` only: an enter that was meant for something else loses nothing."""
 
     auto_links = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y,enter", "answer(True)", "yes"),
+        Binding("y", "answer(True)", "yes"),
         Binding("n,escape,q", "answer(False)", "no"),
     ]
 

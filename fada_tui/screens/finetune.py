@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from db.home import Home
 from fada_tui.screens.form import Field, FormScreen, path_of, required
+from fada_tui.screens.propose import for_finetune
 from fada_tui.screens.suggest import Suggestion
 
 SETTINGS = {
@@ -19,32 +18,17 @@ SETTINGS = {
 
 
 class FinetuneForm(FormScreen):
-    """The data of the suggested spec is proposed again where it was a fine-tune's."""
+    """The data of a fine-tune that was made before are proposed again, at first those of the demo."""
 
     def __init__(self, home: Home, suggestion: Suggestion) -> None:
-        spec = suggestion.spec
-        training: dict[str, Any] = spec.get("training") or {}
-        data = (spec.get("data") or {}) if training else {}
         super().__init__(
             "Fine-tune",
             (
                 Field("model", "Model", suggestion.model),
-                Field("data", "Training data", str(data.get("path") or ""), kind="path"),
-                Field(
-                    "eval_data",
-                    "Held-out data",
-                    str((training.get("eval_data") or {}).get("path") or ""),
-                    "none: no score while it trains",
-                    kind="path",
-                ),
-                Field(
-                    "image_root",
-                    "Image root",
-                    str(data.get("image_root") or ""),
-                    "the data file's folder, or its images/",
-                    kind="path",
-                ),
-                Field("method", "Method", "auto", "auto", choices=("auto", "full", "peft")),
+                Field("data", "Training data", kind="path"),
+                Field("eval_data", "Held-out data", hint="none: no score while it trains", kind="path"),
+                Field("image_root", "Image root", hint="the data file's folder, or its images/", kind="path"),
+                Field("method", "Method", "auto", "auto, peft or full", choices=("auto", "peft", "full")),
                 Field("epochs", "Epochs", "", "3, or steps below"),
                 Field("steps", "Steps", "", "as many as the epochs take", kind="integer"),
                 Field("lr", "Learning rate", "", "2e-4"),
@@ -54,6 +38,10 @@ class FinetuneForm(FormScreen):
             "random. Fine-tunes run one at a time.",
         )
         self._home = home
+        self._suggestion = suggestion
+
+    def propose(self) -> dict[str, str]:
+        return for_finetune(self._home, self._suggestion)
 
     def enqueue(self, values: dict[str, str]) -> int:
         from backends.jobs.queue import enqueue_finetune

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,10 @@ class FormScreen(ModalScreen[int | None]):
     ]
 
     @dataclass
+    class Proposed(Message):
+        values: dict[str, str]
+
+    @dataclass
     class Queued(Message):
         run_id: int
 
@@ -64,6 +69,10 @@ class FormScreen(ModalScreen[int | None]):
         """Check the values and queue the job; called in a thread. Raises what explains itself."""
         raise NotImplementedError
 
+    def propose(self) -> dict[str, str]:
+        """What more to fill in, by field; called in a thread, for it looks at files."""
+        return {}
+
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="box", can_focus=False) as box:
             box.border_title = Content(printable(self._title_text))
@@ -76,8 +85,41 @@ class FormScreen(ModalScreen[int | None]):
             yield Label(Content("enter queues it · tab ↓ ↑ move · → takes a proposal · esc leaves"), classes="help")
 
     def on_mount(self) -> None:
-        empty = next((field for field in self.fields if not field.value and not field.hint), self.fields[1])
-        self.query_one(f"#field-{empty.name}", Input).focus()
+        self._first_empty().focus()
+        self._propose()
+
+    def _first_empty(self) -> Input:
+        """The first field that has to be filled in and is not."""
+        values = self.values
+        empty = (field.name for field in self.fields if not values[field.name] and not field.hint)
+        return self._input_of(next(empty, self.fields[1].name))
+
+    def _input_of(self, name: str) -> Input:
+        return self.query_one(f"#field-{name}", Input)
+
+    @work(thread=True, exit_on_error=False)
+    def _propose(self) -> None:
+        try:
+            values = self.propose()
+        except (sqlite3.Error, OSError):
+            # The panel says by itself that its data cannot be read; a form does without.
+            return
+        self.post_message(self.Proposed(values))
+
+    @on(Proposed)
+    def _proposed(self, event: Proposed) -> None:
+        """Fill it in, unless somebody was quicker."""
+        as_made = {field.name: field.value for field in self.fields}
+        if self._busy or self.values != as_made:
+            return
+        stood = self.focused
+        untouched = stood is self._first_empty()
+        for name, value in event.values.items():
+            self._input_of(name).value = value
+        if untouched:
+            here = self._first_empty()
+            here.focus()
+            here.select_all()
 
     @property
     def values(self) -> dict[str, str]:

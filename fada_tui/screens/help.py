@@ -12,10 +12,17 @@ from fada_tui.widgets.line import Row, left
 
 _NAMES = {"tracker": "Tracker", "queue": "Queue", "gpu": "GPU", "run": "Run"}
 _SIGNS = (
-    ("✓ ✗", "an answer that is right or wrong; a job that is done or failed"),
+    ("✓ ✗", "an answer right or wrong; a job done or failed"),
+    ("gt", "compared with reference answers (ground truth), not keywords"),
+    ("n", "questions asked; the fewer, the less the score says"),
+    ("[low, high]", "95 % interval: the score is only known to lie in between"),
+    ("floor", "what the commonest answer to each question gets without"),
+    ("", "looking: a model that sees something is well above it"),
+    ("ref", "the same, but knowing each image's category: harder to beat"),
     ("⚠", "an alarm: read it before you believe the score"),
     ("~", "a figure that its source calls approximate"),
     ("note, #12", "where a score comes from: the tracker note, or run 12"),
+    ("← #3", "the model as fine-tune run 3 left it, not its base"),
     ("● ‖ ·", "running, held or paused, queued"),
 )
 

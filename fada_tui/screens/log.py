@@ -34,8 +34,9 @@ class LogScreen(FullScreen):
 
     def __init__(self, run: Run) -> None:
         super().__init__(
-            f"Log of #{run.id} {what(run)} {run.model}", "j k scroll · g top · G follow · y copy the end · esc back"
+            f"Log of #{run.id} {what(run)} {run.label}", "j k scroll · g top · G follow · y copy the end · esc back"
         )
+        self._nothing = "Nothing was logged." if run.is_over else "Nothing in the log yet."
         self._path = Path(run.run_dir) / "log.txt"
         self._stop = threading.Event()
         self._lines: list[str] = []
@@ -45,7 +46,7 @@ class LogScreen(FullScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.view.show([Row((("Nothing in the log yet.", "dim"),))])
+        self.view.show([Row(((self._nothing, "dim"),))])
         self._follow()
 
     def on_unmount(self) -> None:

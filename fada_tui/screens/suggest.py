@@ -14,6 +14,8 @@ class Suggestion:
     """``spec`` is of the run that the Run pane shows: its data is proposed again."""
 
     model: str = ""
+    model_folder: str = ""
+    """A checkpoint instead of a name; whether it is still there has to be looked up."""
     adapter: int | None = None
     """The fine-tune whose result is evaluated."""
     spec: dict[str, Any] = field(default_factory=dict)
@@ -23,17 +25,20 @@ def suggest(selection: Selection, view: RunView | None, tracker: Tracker | None)
     """The chosen model or item's model, else that of the shown run, else the first that is to do."""
     spec = view.spec if view is not None else {}
     if selection.model is not None:
-        return Suggestion(selection.model.name, None, spec)
+        return Suggestion(selection.model.name, spec=spec)
     if selection.item is not None and selection.item.models:
-        return Suggestion(selection.item.models[0], None, spec)
+        return Suggestion(selection.item.models[0], spec=spec)
     run = selection.run
     about_run = selection.pane != "tracker" and view is not None and run is not None and view.run.id == run.id
     if about_run and run is not None and run.kind in ("eval", "finetune"):
         model = spec.get("model") or {}
         known = {one.name for one in tracker.models} if tracker else set()
-        name = model.get("name") if model.get("name") in known else model.get("source")
-        return Suggestion(str(name or ""), run.id if run.kind == "finetune" else model.get("from_run"), spec)
-    return Suggestion((first_to_do(tracker) if tracker else None) or "", None, spec)
+        name = str((model.get("name") if model.get("name") in known else model.get("source")) or "")
+        adapter = run.id if run.kind == "finetune" else model.get("from_run")
+        if name.startswith("/"):
+            return Suggestion(model_folder=name, adapter=adapter, spec=spec)
+        return Suggestion(name, adapter=adapter, spec=spec)
+    return Suggestion((first_to_do(tracker) if tracker else None) or "", spec=spec)
 
 
 def first_to_do(tracker: Tracker) -> str | None:

@@ -21,6 +21,8 @@ from fada_tui.widgets.gpupane import short_name
 from fada_tui.widgets.line import Line, changed_columns, clip, line_width, spread, strip_of
 from fada_tui.widgets.theme import SURFACE
 
+_PALETTE_FROM = 60
+
 
 class OneLine(Widget):
     """One line that draws only the cells that changed."""
@@ -150,8 +152,9 @@ class KeyBar(OneLine):
 
 
 def _laid_out(commands: Sequence[Command], width: int) -> tuple[Line, list[tuple[int, int, Command]]]:
-    """Whole entries only; palette and help always, so that the rest can be found."""
-    keep = [command for command in commands if command.id in ("palette", "help")]
+    """Whole entries only; help and quit always, and the palette where there is room for more than these."""
+    always = ("palette", "help", "quit") if width >= _PALETTE_FROM else ("help", "quit")
+    keep = [command for command in commands if command.id in always]
     room = width - sum(_entry_width(command) for command in keep)
     shown: list[Command] = []
     for command in commands:

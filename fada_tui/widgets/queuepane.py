@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from textual.reactive import reactive
 
 from db.runs.rows import Run, Score
@@ -10,7 +11,7 @@ from fada_tui.sources.views import RunList
 from fada_tui.widgets.braille import bar
 from fada_tui.widgets.line import Line, Row, clip, left, line_width, right, spread
 from fada_tui.widgets.lineview import LineView
-from fada_tui.widgets.status import headline_score, state_span, waiting_for, what
+from fada_tui.widgets.status import headline_score, named, state_span, waiting_for, what
 
 _RATE_FROM = 76
 _FIRST = (("e", "evaluate a model"), ("f", "fine-tune it"), ("D", "demo on synthetic data"))
@@ -50,17 +51,17 @@ class QueuePane(LineView):
             (f"{sign} ", token),
             (f"#{run.id}".ljust(digits + 2), token if not run.is_over else "dim"),
             (f"{left(what(run), 8)} ", "dim"),
-            (run.model, name),
         )
-        return Row(spread(begin, tail, width) if run.is_active else _fitted(begin, tail, width), f"run:{run.id}")
+        if not run.is_active:
+            tail = _fitted(tail, width - line_width(begin) - cell_len(run.label) - 1, width)
+        room = width - line_width(begin) - line_width(tail) - 1
+        return Row(spread((*begin, (named(run, room), name)), tail, width), f"run:{run.id}")
 
 
-def _fitted(begin: Line, tail: Line, width: int) -> Line:
+def _fitted(tail: Line, rest: int, width: int) -> Line:
     """The tail may take the room that the beginning leaves, but at least 40 % of the line."""
-    room = max(int(width * 0.4), width - line_width(begin) - 1)
-    if line_width(tail) > room and len(tail) > 1:
-        tail = tail[:-1]
-    return spread(begin, clip(tail, room), width)
+    room = max(int(width * 0.4), rest)
+    return clip(tail[:-1] if line_width(tail) > room and len(tail) > 1 else tail, room)
 
 
 def _live(run: Run, width: int) -> Line:

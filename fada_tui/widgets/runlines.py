@@ -15,6 +15,7 @@ from fada_tui.widgets.status import is_right, state_span, waiting_for
 LOSSES = ("loss", "train_loss", "training_loss")
 SCORES = ("eval_exact", "eval_cosine", "exact", "cosine", "eval_accuracy", "accuracy")
 _NARROW = 40
+_LOG_FROM = 10
 _LEVEL = {"warning": ("⚠", "alarm"), "error": ("✗", "error")}
 
 
@@ -93,20 +94,45 @@ def curve_lines(
 ) -> list[Line]:
     """One curve: a line of name, last value and scale over ``height`` rows of braille, on 0..end by 0..top.
 
-    A loss has no natural top: the scale goes to the next of 1, 2, 5 × 10ⁿ over its highest value.
+    A loss has no natural top: the scale goes to the next of 1, 2, 5 × 10ⁿ over its highest value, and is logarithmic
+    where that is needed to see more than its first steps.
     """
     finite = [point for point in points if math.isfinite(point.value)]
     if not finite:
         return []
-    ceiling = top or nice_top(max(point.value for point in finite))
-    scale = f"0–{number(ceiling)}" + (f", step {finite[-1].step:,}/{end:,}" if width >= _NARROW else "")
+    floor, ceiling = (0.0, top) if top else loss_scale([point.value for point in finite])
+    scale = f"log {floor:g}–{ceiling:g}" if floor else f"0–{ceiling:g}"
+    scale += f", step {finite[-1].step:,}/{end:,}" if width >= _NARROW else ""
     last = score(finite[-1].value) if top else number(finite[-1].value)
     head = spread(((f"{points[0].name} ", "dim"), (last, "title")), ((scale, "dim"),), width)
     if height <= 0:
         return [head]
     xy = [(float(point.step), point.value) for point in points]
-    graph = plot(xy, width, height, x=(0.0, float(max(1, end))), y=(0.0, ceiling))
+    y = (floor, ceiling)
+    if floor:
+        # What has no logarithm is drawn at the bottom edge; NaN stays the gap that it is.
+        xy = [(step, value if value != value else math.log10(max(floor, value))) for step, value in xy]
+        y = (math.log10(floor), math.log10(ceiling))
+    graph = plot(xy, width, height, x=(0.0, float(max(1, end))), y=y)
     return [head, *(((line, token),) for line in graph)]
+
+
+def loss_scale(values: Sequence[float]) -> tuple[float, float]:
+    """Bottom and top of the scale for finite values; a bottom over 0 means a logarithmic one.
+
+    That is where the highest value is over 10 times the lowest positive one.
+    """
+    lowest = min((value for value in values if value > 0), default=0.0)
+    highest = max(values)
+    if not lowest or highest / lowest <= _LOG_FROM:
+        return 0.0, nice_top(highest)
+    return nice_bottom(lowest), nice_top(highest)
+
+
+def nice_bottom(value: float) -> float:
+    """The next of 1, 2, 5 × 10ⁿ at or under a positive value."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (5, 2, 1, 0.5) if step * power <= value * (1 + 1e-9))
 
 
 def nice_top(value: float) -> float:

@@ -8,7 +8,7 @@ from fada_tui.sources.views import RunView
 from fada_tui.widgets import runlines
 from fada_tui.widgets.line import Line, Row, clip, wrap
 from fada_tui.widgets.lineview import LineView
-from fada_tui.widgets.status import what
+from fada_tui.widgets.status import named, what
 
 _TALL = 24
 
@@ -21,10 +21,21 @@ class RunPane(LineView):
     """The model that the empty state proposes."""
 
     def watch_view(self, old: RunView | None, view: RunView | None) -> None:
-        self.set_title("4 Run" if view is None else f"4 Run #{view.run.id} {what(view.run)} {view.run.model}")
         if (old.run.id if old else None) != (view.run.id if view else None):
             self.scroll_to(y=0, animate=False)
         self.rebuild()
+
+    def rebuild(self) -> None:
+        self._say_what()
+        super().rebuild()
+
+    def _say_what(self) -> None:
+        if self.view is None:
+            self.set_title("4 Run")
+            return
+        begin = f"4 Run #{self.view.run.id} {what(self.view.run)} "
+        # Corners and the spaces around a title take six cells of the border.
+        self.set_title(begin + named(self.view.run, max(1, self.outer_size.width - len(begin) - 6)))
 
     def watch_suggestion(self) -> None:
         if self.view is None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from rich.cells import cell_len
+
 from db.runs.rows import Prediction, Run, Score
 from db.tracker.rows import Model
 from fada_tui.format import count, number, percent, score
-from fada_tui.widgets.line import Line
+from fada_tui.widgets.line import Line, cut
 
 _STATUS = {
     "TODO": ("to do", "todo"),
@@ -48,6 +50,17 @@ def what(run: Run) -> str:
     return f"{run.kind} {run.task}" if run.task else run.kind
 
 
+def named(run: Run, width: int) -> str:
+    """The run's model in at most ``width`` cells; of a tuned one the name is cut, never the mark that it is tuned.
+
+    Where there is no room for the mark with its number it is the arrow alone.
+    """
+    mark = run.label.removeprefix(run.model)
+    if cell_len(mark) + 1 >= width:
+        mark = mark.strip()[:1]
+    return cut(run.model, width - cell_len(mark)) + mark if width > cell_len(mark) else cut(mark, width)
+
+
 def waiting_for(run: Run) -> str:
     """Why a run has not begun."""
     if run.state == "held":
@@ -74,6 +87,8 @@ class Best:
     source: str
     approximate: bool = False
     alarm: str | None = None
+    tuned: str = ""
+    """``←#3`` where it is not the model's own but that of what fine-tune 3 made of it."""
 
     @property
     def text(self) -> str:
@@ -110,7 +125,9 @@ def _headline(scores: Iterable[Score]) -> list[Score]:
 
 def _of_run(one: Score) -> Best:
     alarm = one.alarms[0].kind if one.alarms else None
-    return Best(one.kind, one.metric, one.value, f"#{one.run}" if one.run else one.source, alarm=alarm)
+    source = f"#{one.run}" if one.run else one.source
+    tuned = "" if one.from_run is None else f"←#{one.from_run}"
+    return Best(one.kind, one.metric, one.value, source, alarm=alarm, tuned=tuned)
 
 
 def scores_by_model(scores: Iterable[Score]) -> dict[str, list[Score]]:

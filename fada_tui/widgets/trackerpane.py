@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from textual.reactive import reactive
 
-from db.runs.rows import Score
 from db.tracker.rows import Item, Model, Section, Tracker
 from fada_tui.sources.views import RunList
 from fada_tui.widgets.line import Line, Row, left, right, spread
@@ -16,6 +16,7 @@ _NOTES_FROM = 84
 _VRAM_FROM = 44
 _SIZE_FROM = 38
 _KIND_FROM = 58
+_TUNED_FROM = 48
 
 
 class TrackerPane(LineView):
@@ -28,6 +29,8 @@ class TrackerPane(LineView):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.folded: set[str] = set()
+        self._marks = 0
+        """Cells that the marks of tuned models' scores need."""
 
     def watch_tracker(self) -> None:
         self.rebuild()
@@ -66,9 +69,12 @@ class TrackerPane(LineView):
         if self.tracker is None:
             return [Row((("Reading the tracker …", "dim"),))]
         grouped = scores_by_model(self.runs.scores)
+        shown = [model for model in self.tracker.models if not model.absent]
+        best = {model.name: best_score(model, scores_of(model, grouped)) for model in shown}
+        self._marks = max((cell_len(one.tuned) for one in best.values() if one), default=0)
         rows: list[Row] = []
         for section in self.tracker.sections:
-            rows += self._section(section, grouped, width)
+            rows += self._section(section, best, width)
         rows += self._items(width)
         if not rows:
             said = "Nothing matches; esc clears the filter." if self.filter_text else "The tracker holds no models."
@@ -81,32 +87,31 @@ class TrackerPane(LineView):
         held = " ".join(text for text in texts if text).casefold()
         return all(word in held for word in wanted)
 
-    def _section(self, section: Section, grouped: dict[str, list[Score]], width: int) -> list[Row]:
+    def _section(self, section: Section, best: dict[str, Best | None], width: int) -> list[Row]:
         present = [model for model in section.models if not model.absent]
         shown = [m for m in present if self._matches(m.name, m.status, m.size, m.notes, section.title, *m.aliases)]
         if not shown:
             return []
-        done = sum(model.is_done for model in present)
+        tested = sum(model.is_tested for model in present)
         key = f"section:{section.title}"
-        head = self._head(key, section.title, f"{done}/{len(present)}", width)
+        head = self._head(key, section.title, f"{tested}/{len(present)}", width)
         if key in self.folded and not self.filter_text:
             return [head]
-        return [head, *(self._model(model, grouped, width) for model in shown)]
+        return [head, *(self._model(model, best[model.name], width) for model in shown)]
 
     def _head(self, key: str, title: str, figure: str, width: int) -> Row:
         sign = "▸" if key in self.folded and not self.filter_text else "▾"
         return Row(spread(((f"{sign} {title}", "title"),), ((figure, "dim"),), width), key)
 
-    def _model(self, model: Model, grouped: dict[str, list[Score]], width: int) -> Row:
-        best = best_score(model, scores_of(model, grouped))
+    def _model(self, model: Model, best: Best | None, width: int) -> Row:
         run = self.runs.live_of(model)
         word, token = status_span(model.status)
-        tail: Line = live_line(run) if run else ((left(word, _STATUS), token), *_score_spans(best, width))
+        tail: Line = live_line(run) if run else ((left(word, _STATUS), token), *_score_spans(best, width, self._marks))
         wide = 3 if width >= _NOTES_FROM else 0
         facts = f" {right(_known(model.size), _SIZE + wide)}" if width >= _SIZE_FROM else ""
         if width >= _VRAM_FROM:
             facts += f" {right(_known(model.vram).replace('~', '').replace('GB', 'G'), _VRAM + wide)}"
-        columns = _STATUS + _score_width(width)
+        columns = _STATUS + _score_width(width, self._marks)
         rest = width - len(facts) - columns - 3
         name = min(48, max(20, rest // 2)) if wide else rest
         notes: Line = ((left(f"  {model.notes or ''}", rest - name), "dim"),) if wide else ()
@@ -137,21 +142,29 @@ def _known(text: str | None) -> str:
     return text if text and text != "-" else "–"
 
 
-def _score_width(width: int) -> int:
-    return _SCORE + (11 if width >= _KIND_FROM else 0)
+def _score_width(width: int, marks: int) -> int:
+    if width >= _KIND_FROM:
+        return _SCORE + 11 + marks
+    return _SCORE + (marks if width >= _TUNED_FROM else 0)
 
 
-def _score_spans(best: Best | None, width: int) -> Line:
-    """The value, its mark, and in a wide pane its kind and where it comes from."""
+def _score_spans(best: Best | None, width: int, marks: int) -> Line:
+    """The value, its marks, and in a wide pane its kind and where it comes from.
+
+    What a fine-tune made is marked with its number, or where there is no room for that with the arrow alone.
+    """
     if best is None:
-        return ((" " * _score_width(width), ""),)
+        return ((" " * _score_width(width, marks), ""),)
     token = "alarm" if best.alarm else "dim" if best.approximate else ""
     value = best.text if best.metric != "tokens_per_s" else best.text.removesuffix(" t/s")
+    if width < _TUNED_FROM:
+        signs = f"{best.mark or ' '}{best.tuned[:1]}" if best.tuned else f" {best.mark or ' '}"
+        return ((f"{right(value, 5)}{signs}", token),)
     spans: Line = ((f"{right(value, 5)} {best.mark or ' '}", token),)
-    if width >= _KIND_FROM:
-        kind = "t/s" if best.metric == "tokens_per_s" else best.kind
-        spans += ((left(f" {kind} {best.source}", 11), "dim"),)
-    return spans
+    if width < _KIND_FROM:
+        return (*spans, (left(best.tuned, marks), "dim")) if marks else spans
+    kind = "t/s" if best.metric == "tokens_per_s" else best.kind
+    return (*spans, (left(f" {kind} {best.source}{best.tuned}", 11 + marks), "dim"))
 
 
 def _item(item: Item, width: int) -> Row:

@@ -144,3 +144,11 @@ def test_two_commands_at_once_on_a_fresh_home(tmp_path: Path) -> None:
 
 def test_several_models_go_in_together_or_not_at_all(fada: Run, checkpoint: Path, data: Path) -> None:
     assert "no model" in refused(fada, "eval", str(checkpoint), "Qwen2-VL-2", "--data", str(data))["message"]
+
+
+def test_a_damaged_index_is_said_not_traced(panel_home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("runs.db-wal", "runs.db-shm"):
+        (panel_home.root / name).unlink(missing_ok=True)
+    panel_home.runs_db.write_bytes(b"this is no database, and it is long enough to be read as one" * 100)
+    assert run(["--home", str(panel_home.root), "jobs"]) == 1
+    assert "not a database" in capsys.readouterr().err

@@ -12,7 +12,8 @@ from fada_tui.app import PanelApp
 from fada_tui.messages import RunsLoaded, SourceFailed
 from fada_tui.screens.confirm import ConfirmScreen
 from fada_tui.screens.help import HelpScreen
-from fada_tui.sources.views import RunList
+from fada_tui.sources.views import RunList, RunView
+from fada_tui.widgets.line import plain
 from fada_tui.widgets.status import parting_words
 from tests.fada_tui import panel
 from tests.fada_tui.panel import feed, make_app, screen_text
@@ -115,6 +116,85 @@ async def test_cancel_asks_first_and_no_leaves_it() -> None:
         assert "#12" in screen_text(app)
         await pilot.press("n")
         assert app.screen is app.dashboard
+
+
+async def test_only_y_cancels() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        answers: list[bool | None] = []
+        question = ConfirmScreen("Cancel #12?", "It has not begun.", "cancel it")
+        app.push_screen(question, answers.append)
+        await pilot.press("enter", "space")
+        assert app.screen is question
+        assert answers == []
+        await pilot.press("y")
+        assert answers == [True]
+
+
+async def test_a_section_counts_what_the_header_counts() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        text = screen_text(app)
+        assert "6 models · 4 tested" in text
+        head = next(row for row in app.dashboard.tracker.rows if row.key == "section:General VLMs - Tier 1")
+        assert plain([head]).endswith(" 4/5")
+
+
+TUNED = replace(panel.run(15, "done", name="Qwen2.5-VL-7B"), from_run=12)
+TUNED_RUNS = RunList(
+    (*panel.RUNS.runs, TUNED),
+    (replace(panel.score(15, 0.91, "cosine"), model="Qwen2.5-VL-7B", from_run=12),),
+)
+
+
+@pytest.mark.parametrize(
+    ("size", "score"), [((80, 24), "0.910 ←"), ((120, 40), "0.910  ←#12"), ((200, 60), "0.910   gt #15←#12")]
+)
+async def test_a_tuned_model_never_looks_like_its_base(size: tuple[int, int], score: str) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        feed(app, TUNED_RUNS, RunView(TUNED), panel.NO_GPU)
+        await pilot.pause()
+        rows = {row.key: plain([row]) for row in (*app.dashboard.queue.rows, *app.dashboard.tracker.rows)}
+        assert "… ← #12 " in rows["run:15"] or "Qwen2.5-VL-7B ← #12 " in rows["run:15"]
+        assert "←" not in rows["run:11"]
+        assert score in rows["model:Qwen2.5-VL-7B"]
+        assert "←" not in rows["model:MiniCPM-V-2.6"]
+        assert "← #12 ─" in screen_text(app)
+        await pilot.press("2", "i")
+        assert app.screen is not app.dashboard
+        await pilot.pause()
+        assert "Answers of #15 eval gt Qwen2.5-VL-7B ← #12" in screen_text(app)
+        assert "It gave no answers." in screen_text(app)
+        await pilot.press("escape", "l")
+        await pilot.pause()
+        assert "Log of #15 eval gt Qwen2.5-VL-7B ← #12" in screen_text(app)
+        assert "Nothing was logged." in screen_text(app)
+
+
+async def test_the_cancel_question_names_the_tuned_model() -> None:
+    waiting = replace(panel.run(16, "queued"), from_run=12)
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        feed(app, RunList((waiting,)), RunView(waiting), panel.NO_GPU)
+        await pilot.pause()
+        await pilot.press("2", "c")
+        await pilot.pause()
+        assert "Cancel #16 eval Qwen3-VL-8B ← #12?" in screen_text(app)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+async def test_quit_and_help_always_fit_in_the_footer(width: int) -> None:
+    app = make_app()
+    async with app.run_test(size=(width, 24)) as pilot:
+        await started(app, pilot)
+        for pane in "1234":
+            await pilot.press(pane)
+            keys = screen_text(app).split("\n")[-1]
+            assert keys.rstrip().endswith("? help  q quit")
+            assert ("^p commands" in keys) == (width >= 60)
 
 
 async def test_commands_do_nothing_where_they_have_nothing_to_act_on() -> None:

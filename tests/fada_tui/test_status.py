@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from fada_tui.sources.views import RunView
-from fada_tui.widgets.status import best_score, is_right
-from tests.fada_tui.panel import answer, model, score, stated
+from fada_tui.widgets.status import best_score, is_right, named
+from tests.fada_tui.panel import answer, model, run, score, stated
 
 
 def test_reference_answers_count_before_keywords() -> None:
@@ -36,6 +38,15 @@ def test_approximate_is_marked() -> None:
 def test_partial_and_uncovered_runs_are_not_ranked() -> None:
     good = score(1, 0.5, "cosine")
     assert best_score(model("m"), [replace(good, partial=True), replace(good, answered=500)]) is None
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [(22, "Qwen2.5-VL-7B ← #12"), (12, "Qwen2… ← #12"), (8, "Q… ← #12"), (7, "Qwen2…←"), (4, "Qw…←"), (1, "←")],
+)
+def test_of_a_tuned_model_the_name_is_cut_and_not_the_mark(width: int, said: str) -> None:
+    assert named(replace(run(15, name="Qwen2.5-VL-7B"), from_run=12), width) == said
+    assert "←" not in named(run(15, name="Qwen2.5-VL-7B"), width)
 
 
 def test_an_error_is_never_right() -> None:
