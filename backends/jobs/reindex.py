@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from contextlib import closing
 
@@ -24,6 +25,17 @@ def reindex(home: Home) -> int:
                 ingest(conn, home, run_id)
                 count += 1
         return count
+
+
+def is_damaged(home: Home) -> bool:
+    """Whether there is an index that SQLite cannot read."""
+    if not home.runs_db.exists():
+        return False
+    try:
+        with closing(connect(home.runs_db, read_only=True)) as conn:
+            return bool(conn.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
+    except sqlite3.DatabaseError:
+        return True
 
 
 def set_aside(home: Home) -> str:

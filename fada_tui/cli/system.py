@@ -194,11 +194,13 @@ def disk_use(path: Path) -> int | None:
 
 def rebuild_index(args: argparse.Namespace, context: Context) -> None:
     """Rebuild runs.db from the run directories."""
-    from backends.jobs.reindex import reindex
+    from backends.jobs.reindex import is_damaged, reindex, set_aside
 
+    moved = set_aside(context.home) if is_damaged(context.home) else None
     context.prepare()
     count = reindex(context.home)
-    context.emit({"runs": count}, f"{count} run{'' if count == 1 else 's'} indexed")
+    said = f"; the damaged index is kept as {moved}" if moved else ""
+    context.emit({"runs": count, "damaged": moved}, f"{count} run{'' if count == 1 else 's'} indexed{said}")
 
 
 def back_up(args: argparse.Namespace, context: Context) -> None:

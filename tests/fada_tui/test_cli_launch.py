@@ -146,9 +146,14 @@ def test_several_models_go_in_together_or_not_at_all(fada: Run, checkpoint: Path
     assert "no model" in refused(fada, "eval", str(checkpoint), "Qwen2-VL-2", "--data", str(data))["message"]
 
 
-def test_a_damaged_index_is_said_not_traced(panel_home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_index_is_said_and_rebuilt(panel_home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("runs.db-wal", "runs.db-shm"):
         (panel_home.root / name).unlink(missing_ok=True)
     panel_home.runs_db.write_bytes(b"this is no database, and it is long enough to be read as one" * 100)
-    assert run(["--home", str(panel_home.root), "jobs"]) == 1
+    home = ["--home", str(panel_home.root), "--json"]
+    assert run([*home, "jobs"]) == 1
     assert "not a database" in capsys.readouterr().err
+    assert run([*home, "reindex"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["runs"] == 0 and (panel_home.root / answer["damaged"]).exists()
+    assert run([*home, "jobs"]) == 0
