@@ -18,8 +18,7 @@ from backends.jobs import lock
 from backends.jobs.admission import Capacity, Claim, admit
 from backends.jobs.engines import local
 from backends.jobs.ingest import ingest
-from backends.jobs.reconcile import set_reason, tick, waits_for, work_left
-from backends.jobs.store import read_attempt, read_control
+from backends.jobs.reconcile import set_reason, tick, waits_for, work_left, worker_pids
 from backends.telemetry.codec import to_dict
 from backends.telemetry.sample import Telemetry
 from backends.telemetry.sampler import Sampler
@@ -79,7 +78,7 @@ class Dispatcher:
         if time.monotonic() - self._sampled_at < SAMPLE_S and self._sample is not None:
             return
         self._sampled_at = time.monotonic()
-        self._sample = self._sampler.sample(self._roots())
+        self._sample = self._sampler.sample(worker_pids(self._conn, self._home))
         with immediate(self._conn):
             self._conn.execute(
                 "INSERT OR REPLACE INTO samples(t, body) VALUES (?, ?)",
@@ -87,16 +86,6 @@ class Dispatcher:
             )
             self._conn.execute("DELETE FROM samples WHERE t < ?", (self._sample.time - KEEP_SAMPLES_S,))
             bump(self._conn, "samples")
-
-    def _roots(self) -> dict[int, int]:
-        """The worker's PID of each live run: the root of its process tree."""
-        roots = {}
-        for run in active_runs(self._conn):
-            folder = self._home.run_dir(run.id)
-            attempt = read_attempt(folder, read_control(folder).attempt)
-            if attempt and attempt.worker:
-                roots[run.id] = attempt.worker.pid
-        return roots
 
 
 def capacity_of(sample: Telemetry) -> Capacity:

@@ -12,7 +12,7 @@ from backends.jobs.spawn import start_dispatcher
 from backends.jobs.store import Attempt, change_control, read_attempt, read_control, run_ids
 from db.connect import bump, immediate
 from db.home import Home
-from db.runs.queries import parents
+from db.runs.queries import active_runs, parents
 from db.runs.rows import ACTIVE_STATES, END_STATES, WAITING_STATES
 
 
@@ -64,6 +64,16 @@ def _check_parents(conn: sqlite3.Connection, home: Home, run_id: int) -> None:
             change_control(home.run_dir(run_id), cancel=reason)
         ingest(conn, home, run_id)
         return
+
+
+def worker_pids(conn: sqlite3.Connection, home: Home) -> dict[int, int]:
+    """The worker's PID of each live run: the root of its process tree."""
+    found = {}
+    for run in active_runs(conn):
+        attempt = read_attempt(home.run_dir(run.id), run.attempt)
+        if attempt and attempt.worker:
+            found[run.id] = attempt.worker.pid
+    return found
 
 
 def waits_for(conn: sqlite3.Connection, run_id: int) -> list[int]:

@@ -67,17 +67,11 @@ def show_gpu(args: argparse.Namespace, context: Context) -> None:
 
 def _live_runs(context: Context) -> dict[int, int]:
     """Each live run's worker; none where the index cannot be read (telemetry is shown all the same)."""
-    from backends.jobs.store import read_attempt, read_control
-    from db.runs.queries import active_runs
+    from backends.jobs.reconcile import worker_pids
 
-    roots = {}
     with contextlib.suppress(CommandError, sqlite3.Error):
-        for run in active_runs(context.runs):
-            folder = context.home.run_dir(run.id)
-            attempt = read_attempt(folder, read_control(folder).attempt)
-            if attempt and attempt.worker:
-                roots[run.id] = attempt.worker.pid
-    return roots
+        return worker_pids(context.runs, context.home)
+    return {}
 
 
 def _sample_line(sample: Telemetry) -> str:

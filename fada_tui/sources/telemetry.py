@@ -12,13 +12,13 @@ from contextlib import closing
 from textual.message import Message
 
 from backends.jobs.lock import is_held
-from backends.jobs.store import read_attempt
+from backends.jobs.reconcile import worker_pids
 from backends.telemetry.codec import from_dict
 from backends.telemetry.sample import Telemetry
 from backends.telemetry.sampler import Sampler
 from db.connect import connect
 from db.home import Home
-from db.runs.queries import active_runs, latest_samples
+from db.runs.queries import latest_samples
 from fada_tui.messages import TelemetryLoaded
 from fada_tui.sources.views import TelemetryView
 
@@ -68,15 +68,9 @@ class TelemetrySource:
         return True
 
     def _roots(self) -> dict[int, int]:
-        """Run id to the pid of its runner, for every run alive."""
+        """Run id to the pid of its worker, for every run alive."""
         try:
             with closing(connect(self._home.runs_db, read_only=True)) as conn:
-                runs = active_runs(conn)
+                return worker_pids(conn, self._home)
         except sqlite3.Error:
             return {}
-        roots: dict[int, int] = {}
-        for run in runs:
-            attempt = read_attempt(self._home.run_dir(run.id), run.attempt)
-            if attempt is not None and attempt.runner is not None:
-                roots[run.id] = attempt.runner.pid
-        return roots

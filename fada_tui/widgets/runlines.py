@@ -117,12 +117,16 @@ def curve_lines(
     return [head, *(((line, token),) for line in graph)]
 
 
+_TINY, _HUGE = 1e-300, 1e300
+"""Beyond these a power of ten is no ordinary float any more."""
+
+
 def loss_scale(values: Sequence[float]) -> tuple[float, float]:
     """Bottom and top of the scale for finite values; a bottom over 0 means a logarithmic one.
 
     That is where the highest value is over 10 times the lowest positive one.
     """
-    lowest = min((value for value in values if value > 0), default=0.0)
+    lowest = min((value for value in values if value > _TINY), default=0.0)
     highest = max(values)
     if not lowest or highest / lowest <= _LOG_FROM:
         return 0.0, nice_top(highest)
@@ -137,8 +141,9 @@ def nice_bottom(value: float) -> float:
 
 def nice_top(value: float) -> float:
     """The next of 1, 2, 5 × 10ⁿ at or over a positive value, so that the scale rarely moves."""
-    if value <= 0:
+    if value <= _TINY:
         return 1.0
+    value = min(value, _HUGE)
     power = 10.0 ** math.floor(math.log10(value))
     return next(step * power for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-9))
 

@@ -216,7 +216,7 @@ def test_where_gives_paths_and_sizes(fada: Fada, home: Path) -> None:
 
 
 def test_reindex_counts_the_runs(fada: Fada) -> None:
-    assert fada.json("reindex") == (0, {"runs": 0})
+    assert fada.json("reindex") == (0, {"runs": 0, "damaged": None})
 
 
 def test_a_backup_is_whole_and_yours_alone_while_the_database_is_written(
