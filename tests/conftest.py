@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,10 +10,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import settings
 
 from db.connect import connect
 from db.home import Home
 from db.migrate import migrate
+
+# No test depends on the clock; what CI runs is the same each time, and other runs keep searching.
+settings.register_profile("search", deadline=None)
+settings.register_profile("repeat", deadline=None, derandomize=True)
+settings.load_profile("repeat" if os.environ.get("CI") else "search")
 
 
 @pytest.fixture(autouse=True)
