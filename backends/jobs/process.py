@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,6 @@ class Identity:
     pid: int
     start: int
     boot: str
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def identity(pid: int) -> Identity | None:

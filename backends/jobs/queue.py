@@ -11,7 +11,6 @@ from typing import Any
 
 from backends.jobs import store
 from backends.jobs.errors import QueueConflict, QueueError
-from backends.jobs.files import read_json
 from backends.jobs.ingest import forget, ingest
 from backends.jobs.inputs import check_inputs, users_of
 from backends.jobs.launch import enqueue_command, enqueue_demo, enqueue_eval, enqueue_finetune, enqueue_tool
@@ -201,8 +200,3 @@ def wait(home: Home, run_ids: Iterable[int], on_change: Callable[[list[Run]], No
 def disk_use(folder: Path) -> int:
     """Bytes of all files under a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-
-
-def result_of(home: Home, run_id: int) -> dict[str, Any]:
-    """What the run's own scores.json holds; empty where it has none."""
-    return read_json(home.run_dir(run_id) / "scores.json") or {}

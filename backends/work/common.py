@@ -43,9 +43,8 @@ def check_unchanged(data: Mapping[str, Any]) -> None:
     """
     frozen, path = data.get("sha256"), Path(data["path"])
     if frozen and file_sha256(path) != frozen:
-        raise JobError(
-            f"{path}: the data changed after this run was queued", "queue it anew: `fada retry` reads it as it is"
-        )
+        hint = "put the file back and retry, or queue a new run for what it is now"
+        raise JobError(f"{path}: the data changed after this run was queued", hint)
 
 
 def load_model(

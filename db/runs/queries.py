@@ -82,10 +82,6 @@ def summary(conn: sqlite3.Connection, run_id: int) -> dict[str, Any]:
     return json.loads(row[0]) if row and row[0] else {}
 
 
-def metric_names(conn: sqlite3.Connection, run_id: int) -> list[str]:
-    return [row[0] for row in conn.execute("SELECT DISTINCT name FROM metrics WHERE run = ? ORDER BY name", (run_id,))]
-
-
 def metric_summaries(conn: sqlite3.Connection, run_id: int) -> dict[str, MetricSummary]:
     """``last`` is SQLite's bare column of the row that holds ``max(step)``; NULL values (NaN) are left out."""
     rows = conn.execute(
@@ -133,10 +129,6 @@ def last_predictions(conn: sqlite3.Connection, run_id: int, limit: int = 20) -> 
         f"SELECT {_PREDICTION} FROM predictions WHERE run = ? ORDER BY position DESC LIMIT ?", (run_id, limit)
     )
     return [Prediction(**dict(row)) for row in rows]
-
-
-def count_predictions(conn: sqlite3.Connection, run_id: int) -> int:
-    return int(conn.execute("SELECT count(*) FROM predictions WHERE run = ?", (run_id,)).fetchone()[0])
 
 
 def scores(conn: sqlite3.Connection, run_id: int | None = None, overall_only: bool = False) -> list[Score]:
