@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,21 +24,31 @@ class SchemaTooNew(Exception):
     """The database was written by a newer version of this program."""
 
 
-def _plans(home: Home) -> list[tuple[Path, Sequence[Migration]]]:
+@dataclass(frozen=True)
+class _Plan:
+    """``after`` runs once in the same transaction when any step was taken."""
+
+    path: Path
+    steps: Sequence[Migration]
+    after: Callable[[sqlite3.Connection], None] | None = None
+
+
+def _plans(home: Home) -> list[_Plan]:
     from db.runs.schema import MIGRATIONS as RUNS
     from db.tracker.schema import MIGRATIONS as TRACKER
+    from db.tracker.schema import refresh
 
-    return [(home.fada_db, TRACKER), (home.runs_db, RUNS)]
+    return [_Plan(home.fada_db, TRACKER, refresh), _Plan(home.runs_db, RUNS)]
 
 
 def needs_migration(home: Home) -> bool:
     """True where a database is absent or behind. Imports nothing heavy."""
-    for path, steps in _plans(home):
-        if not path.exists():
+    for plan in _plans(home):
+        if not plan.path.exists():
             return True
-        conn = connect(path, read_only=True)
+        conn = connect(plan.path, read_only=True)
         try:
-            if user_version(conn) < len(steps):
+            if user_version(conn) < len(plan.steps):
                 return True
         finally:
             conn.close()
@@ -61,25 +72,28 @@ def migrate(home: Home) -> None:
     Raises:
         SchemaTooNew: A database comes from a newer version; it is left as it is.
     """
-    for path, steps in _plans(home):
-        conn = connect(path)
+    for plan in _plans(home):
+        conn = connect(plan.path)
         try:
-            _apply(conn, path, steps)
+            _apply(conn, plan)
         finally:
             conn.close()
 
 
-def _apply(conn: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> None:
+def _apply(conn: sqlite3.Connection, plan: _Plan) -> None:
     import sqlite_utils
 
+    latest = len(plan.steps)
     with immediate(conn):
         have = user_version(conn)
-        if have > len(steps):
-            raise SchemaTooNew(f"{path}: schema {have}, this program knows up to {len(steps)}; update fada-tui")
+        if have > latest:
+            raise SchemaTooNew(f"{plan.path}: schema {have}, this program knows up to {latest}; update fada-tui")
         database = sqlite_utils.Database(conn, execute_plugins=False)
-        for step in steps[have:]:
+        for step in plan.steps[have:]:
             step(database)
-        conn.execute(f"PRAGMA user_version = {len(steps)}")
+        if have < latest and plan.after is not None:
+            plan.after(conn)
+        conn.execute(f"PRAGMA user_version = {latest}")
 
 
 def require_current(conn: sqlite3.Connection, steps: Sequence[Migration], path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -78,4 +79,38 @@ def first(database: sqlite_utils.Database) -> None:
         database.conn.execute(statement)
 
 
-MIGRATIONS: list[Callable[[sqlite_utils.Database], None]] = [first]
+# revision: the counter of topic `tracker` when the row last changed, so that a reader takes only what is new to it.
+# A table's lines are 0-based; a nested one stands in a list or a quotation and is edited by reading the whole note.
+_SECOND = (
+    """CREATE TABLE model_tables(
+        id INTEGER PRIMARY KEY, section_id INTEGER NOT NULL, header_line INTEGER NOT NULL, last_line INTEGER NOT NULL,
+        nested INTEGER NOT NULL)""",
+    "ALTER TABLE models ADD COLUMN table_id INTEGER",
+    "ALTER TABLE models ADD COLUMN family TEXT",
+    "ALTER TABLE models ADD COLUMN revision INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE notes ADD COLUMN path TEXT",
+    # What a file and the database last agreed on: the base of a three-way merge.
+    """CREATE TABLE synced(
+        path TEXT PRIMARY KEY, note_id INTEGER NOT NULL REFERENCES notes, base BLOB NOT NULL, t REAL NOT NULL)
+        WITHOUT ROWID""",
+)
+
+
+def second(database: sqlite_utils.Database) -> None:
+    """Tables of models, families, revisions; the files that the note is kept in step with."""
+    for statement in _SECOND:
+        database.conn.execute(statement)
+
+
+def refresh(conn: sqlite3.Connection) -> None:
+    """Fill the tables from the current note, inside the caller's transaction: after a migration they may lack columns."""
+    from db.tracker.index import reindex
+    from db.tracker.recognise import read_document
+    from db.tracker.source import Source
+
+    row = conn.execute("SELECT name, body FROM notes WHERE is_current").fetchone()
+    if row is not None:
+        reindex(conn, read_document(Source.decode(bytes(row["body"]), row["name"])))
+
+
+MIGRATIONS: list[Callable[[sqlite_utils.Database], None]] = [first, second]
