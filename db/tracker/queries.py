@@ -155,7 +155,7 @@ def _model(row: sqlite3.Row, scores: tuple[DocumentScore, ...], aliases: tuple[s
         vram_gb=row["vram_gb"],
         status=row["status"],
         notes=row["notes"],
-        columns=json.loads(row["columns"]),
+        columns_json=row["columns"],
         scores=scores,
         aliases=aliases,
         absent=bool(row["absent"]),

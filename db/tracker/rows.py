@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from functools import cached_property
 
 STATUS_LADDER = ("TODO", "Available", "Local tested", "Perf tested", "Proxy tested", "Tested", "Fine-tuned")
 
@@ -24,7 +26,7 @@ class DocumentScore:
 
 @dataclass(frozen=True)
 class Model:
-    """One row of a model table. ``columns`` keeps every cell as the note has it, by column name."""
+    """One row of a model table."""
 
     id: int
     name: str
@@ -38,7 +40,8 @@ class Model:
     status: str
     """One of :data:`STATUS_LADDER`, or the note's own words where they are none of them."""
     notes: str | None
-    columns: dict[str, str]
+    columns_json: str
+    """:attr:`columns` as stored: of 100,000 models few are ever looked at so closely."""
     scores: tuple[DocumentScore, ...]
     aliases: tuple[str, ...]
     absent: bool
@@ -51,6 +54,13 @@ class Model:
     """Every number in the VRAM cell, in gigabytes: ``~10-16GB`` has two."""
     line: int = 0
     """Its line in the note, from 1."""
+    family: str | None = None
+    """Its Family, Provider, Source or Focus cell, the first that its table has."""
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Every cell as the note has it, by column name."""
+        return dict(json.loads(self.columns_json))
 
     @property
     def is_tested(self) -> bool:
@@ -79,13 +89,32 @@ class Item:
 
 @dataclass(frozen=True)
 class Change:
-    """One entry of the history."""
+    """One entry of the history. ``models``: the names of those that it is about."""
 
     id: int
     time: float
     who: str
     text: str
     undone: bool
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a finished run suggests for a tracked model: the next status, and its score as the note would say it.
+
+    ``task`` is the evaluation's kind (gt, proxy, perf, …) or ``finetune``; ``words`` for instance
+    ``81.1% GT (600 samples)``, None where the run made no score that a note could state.
+    """
+
+    model: str
+    current: str
+    status: str
+    run: int
+    task: str
+    ended: float
+    words: str | None = None
+    alarms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,10 +124,18 @@ class Tracker:
     title: str
     sections: tuple[Section, ...]
     items: tuple[Item, ...]
+    revision: int = 0
+    """The counter of topic ``tracker`` that this was read at."""
+    structure: int = 0
+    """The counter of topic ``tracker-structure``: while it stands, only single rows and boxes changed."""
 
-    @property
+    @cached_property
     def models(self) -> tuple[Model, ...]:
         return tuple(model for section in self.sections for model in section.models)
+
+    @cached_property
+    def by_name(self) -> dict[str, Model]:
+        return {model.name: model for model in self.models}
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ RunBefore = Callable[[Pilot[str]], Awaitable[None]]
 
 
 def model(name: str, status: str = "TODO", *scores: DocumentScore, size: str = "8B", notes: str = "") -> Model:
-    return Model(1, name, "Tier 1", 0, size, 8.0, "~16GB", 16.0, status, notes, {}, scores, (), False)
+    return Model(1, name, "Tier 1", 0, size, 8.0, "~16GB", 16.0, status, notes, "{}", scores, (), False)
 
 
 def stated(kind: str, value: float, *, approximate: bool = False) -> DocumentScore:
