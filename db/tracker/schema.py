@@ -103,7 +103,7 @@ def second(database: sqlite_utils.Database) -> None:
 
 
 def refresh(conn: sqlite3.Connection) -> None:
-    """Fill the tables from the current note, inside the caller's transaction: after a migration they may lack columns."""
+    """Fill the tables from the current note, inside the caller's transaction: new columns are empty at first."""
     from db.tracker.index import reindex
     from db.tracker.recognise import read_document
     from db.tracker.source import Source
