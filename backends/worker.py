@@ -20,9 +20,11 @@ from typing import Any
 from backends.data.errors import DataError
 from backends.jobs.events import EventWriter
 from backends.jobs.job import Job, JobError
+from backends.jobs.store import Control, read_control
 from db.home import Home
 
 DONE, FAILED = 0, 1
+_NO_MEMORY_WORDS = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 _NO_MEMORY_HINT = "take a smaller batch, fewer tokens or a smaller model"
 
 
@@ -36,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     home = Home(arguments.home.absolute())
     folder = home.run_dir(arguments.run)
     try:
-        spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
+        spec = for_attempt(json.loads((folder / "spec.json").read_text(encoding="utf-8")), read_control(folder))
         events = EventWriter(folder / "events.jsonl")
     except (OSError, ValueError) as error:
         print(f"{folder}: cannot be run: {error}", file=sys.stderr)
@@ -44,6 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.update(environment(spec, os.environ))
     with closing(events):
         return run(Job(home, arguments.run, arguments.attempt, spec, events))
+
+
+def for_attempt(spec: dict[str, Any], control: Control) -> dict[str, Any]:
+    """The frozen spec, but for the batch that is smaller since memory ran out."""
+    if control.batch is None:
+        return spec
+    return {**spec, "generation": {**(spec.get("generation") or {}), "batch_size": control.batch}}
 
 
 def run(job: Job) -> int:
@@ -103,7 +112,7 @@ def out_of_memory(error: BaseException) -> bool:
         # torch need not be loaded; its CPU allocator raises a plain RuntimeError.
         if isinstance(seen, MemoryError) or type(seen).__name__ == "OutOfMemoryError":
             return True
-        if isinstance(seen, RuntimeError) and "can't allocate memory" in str(seen):
+        if isinstance(seen, RuntimeError) and any(words in str(seen) for words in _NO_MEMORY_WORDS):
             return True
         seen = seen.__cause__ or seen.__context__
     return False

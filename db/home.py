@@ -6,9 +6,18 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from db.filesystem import is_network, kind_of
+
+NETWORK_HOME = "FADA_NETWORK_HOME"
+"""Environment variable: 1 takes a HOME on a network file system all the same."""
+
 
 class HomeError(Exception):
-    """HOME cannot be used; the message says why and what to do."""
+    """HOME cannot be used; the message says why, ``hint`` what to do."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint or "choose another folder with --home DIR or FADA_HOME, or make this one writable"
 
 
 @dataclass(frozen=True)
@@ -54,16 +63,40 @@ class Home:
         """Create HOME and runs/ (0700) and check that they can be written.
 
         Raises:
-            HomeError: HOME is no folder or cannot be written.
+            HomeError: HOME is no folder, cannot be written, or lies on a network file system.
         """
+        self._refuse_network()
         for folder in (self.root, self.runs):
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             except OSError as error:
                 raise HomeError(f"{folder}: {error.strerror}") from error
-            if not os.access(folder, os.R_OK | os.W_OK | os.X_OK) or _read_only(folder):
+            if not _writable(folder):
                 raise HomeError(f"{folder}: not writable")
         return self
+
+    def is_read_only(self) -> bool:
+        """HOME is there and cannot be written: its databases can be looked at, nothing else."""
+        return self.root.is_dir() and not _writable(self.root)
+
+    def _refuse_network(self) -> None:
+        kind = kind_of(self.root)
+        if is_network(kind) and not network_allowed():
+            raise HomeError(
+                f"{self.root}: lies on a network file system ({kind}), where file locks and SQLite's shared memory "
+                "are not safe: jobs could run twice and databases be damaged",
+                "keep HOME on a local disk with --home DIR or FADA_HOME (data and models may stay where they are); "
+                f"--network-home or {NETWORK_HOME}=1 takes it all the same",
+            )
+
+
+def network_allowed() -> bool:
+    """Whether the user has said that HOME may lie on a network file system."""
+    return os.environ.get(NETWORK_HOME, "").lower() in ("1", "yes", "true")
+
+
+def _writable(folder: Path) -> bool:
+    return os.access(folder, os.R_OK | os.W_OK | os.X_OK) and not _read_only(folder)
 
 
 def _read_only(folder: Path) -> bool:

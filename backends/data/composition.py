@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
+from backends.data.door import open_data
 from backends.data.sample import Sample
 
 NO_CATEGORY = "(none)"
@@ -43,6 +45,19 @@ def composition(samples: Iterable[Sample]) -> Composition:
         topics=dict(sorted(topics.items())),
         cells=dict(sorted(cells.items())),
     )
+
+
+def composition_of(
+    path: Path, kind: str | None = None, image_root: Path | None = None, limit: int | None = None, seed: int = 0
+) -> Composition:
+    """What of a data file ``limit`` and ``seed`` take; the arguments are those of ``open_data``.
+
+    A validated file's report has its composition already: see :func:`backends.data.validate.inspect`.
+
+    Raises:
+        backends.data.errors.DataError: there is nothing to read, or a line is no sample.
+    """
+    return composition(open_data(path, kind, image_root, limit, seed))
 
 
 def composition_warnings(training: Composition, evaluation: Composition) -> list[str]:

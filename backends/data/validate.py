@@ -5,115 +5,208 @@ from __future__ import annotations
 import hashlib
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
-from backends.data.chat import chat_form, default_roots, read_chat, resolve_image_root
-from backends.data.composition import composition
+from backends.data.chat import resolve_image_root
+from backends.data.composition import Composition, composition
+from backends.data.door import open_data
 from backends.data.errors import DataError
+from backends.data.images import DICOM_HINT
+from backends.data.layout import Layout, content_parts, find_layout
+from backends.data.records import default_roots, given_root
 from backends.data.sample import Sample
 from backends.data.subset import choose
 
 LISTED = 20
 """Problems that are listed; all are counted."""
+_TWO_ROOTS = ("chat", "sharegpt", "fetal-gauge")
+"""Forms whose image paths may start at the file's folder or at its ``images/``."""
 
 
 @dataclass(frozen=True)
 class DataReport:
-    """A data file that can be used. Counts and hashes are of the samples that ``limit`` takes, ``sha256`` of all."""
+    """What a data file holds. Counts and hashes are of the samples that ``limit`` takes, ``sha256`` of all."""
 
     path: Path
+    """The data file, also where its folder was given; a folder of tables or of classes."""
     image_root: Path
     format: str
-    """``chat`` or ``sharegpt``."""
+    """``chat``, ``sharegpt``, ``imagefolder``, ``u2bench``, ``fetal-gauge`` or ``folders``."""
     samples: int
     images: int
     """Distinct image paths."""
     sha256: str
-    """Of the data file's bytes."""
+    """Of the data files' bytes; of class folders the images' names and sizes."""
     image_stats_sha256: str
     """Of the sorted (image path, size, modification time) of all images that were found."""
     categories: dict[str, int]
     questions: dict[str, int]
     """Topic to count."""
     problems: tuple[str, ...]
-    """The first :data:`LISTED`, each ``file:line: what``."""
+    """What fails samples but not the job: the first :data:`LISTED`, each ``file:line: what``."""
     missing_images: int = 0
     """Distinct images that are absent, empty or no file."""
     refused_images: int = 0
-    """Distinct image paths that leave the image root."""
+    """Distinct images that are not to be read, or not asked about: their path leaves the image root, a cell is no
+    base64, a row has no answer."""
     total_samples: int = 0
     """In the whole file, whatever the limit."""
+    more_problems: int = 0
+    """How many more there are than ``problems`` lists."""
+    faults: tuple[str, ...] = ()
+    """Lines that are no samples, so that no job can use the data: the first :data:`LISTED`, ``file:line: what``."""
+    more_faults: int = 0
+    """How many more there are than ``faults`` lists."""
+    composition: Composition | None = field(default=None, repr=False)
+    """Per category and question."""
 
 
-def validate(path: Path, image_root: Path | None = None, limit: int | None = None, seed: int = 0) -> DataReport:
+def validate(
+    path: Path, image_root: Path | None = None, limit: int | None = None, seed: int = 0, kind: str | None = "gt"
+) -> DataReport:
     """Read every line of ``path`` and look for the image of each sample that ``limit`` and ``seed`` take.
 
     Raises:
-        DataError: the file cannot be used: missing, a folder, empty, a malformed line, or no image can be found.
+        DataError: a job of ``kind`` cannot use it: missing, empty, of another form, malformed lines (all are counted,
+            the first in ``details``), or no image can be found.
     """
+    report, error = _check(path, image_root, limit, seed, kind)
+    if error:
+        raise error
+    return report
+
+
+def inspect(
+    path: Path, image_root: Path | None = None, limit: int | None = None, seed: int = 0, kind: str | None = None
+) -> DataReport:
+    """As :func:`validate`, but malformed lines are in the report instead of ending it.
+
+    Raises:
+        DataError: there is nothing that a job of ``kind`` could read, not even one sample.
+    """
+    report, _ = _check(path, image_root, limit, seed, kind)
+    return report
+
+
+def _check(
+    path: Path, image_root: Path | None, limit: int | None, seed: int, kind: str | None
+) -> tuple[DataReport, DataError | None]:
+    """The report, and why no job can run on it."""
     path = Path(path).expanduser().absolute()
-    root = resolve_image_root(path, image_root)
-    total = 0
+    layout = find_layout(path, kind)
+    root = _root(layout, image_root)
+    faults, images, total = _Faults(), _Images(layout), 0
 
     def counted() -> Iterator[Sample]:
         nonlocal total
-        for sample in read_chat(path, root):
+        for sample in open_data(path, kind, root, fault=faults.add):
             total += 1
             yield sample
 
-    images = _Images()
-    chosen = counted() if limit is None else iter(choose(counted(), limit, seed))
-    counts = composition(images.look_for(chosen))
-    if not images.stats:
-        raise _no_images(path, image_root, root, images)
-    return DataReport(
-        path=path,
+    try:
+        chosen = counted() if limit is None else iter(choose(counted(), limit, seed))
+        counts = composition(images.look_for(chosen))
+    except DataError as error:
+        raise faults.error() or error from error
+    report = DataReport(
+        path=layout.files[0] if len(layout.files) == 1 else path,
         image_root=root,
-        format=chat_form(path),
+        format=layout.format,
         samples=counts.samples,
         images=counts.images,
-        sha256=file_sha256(path),
+        sha256=_sha256(layout),
         image_stats_sha256=hashlib.sha256("".join(sorted(images.stats.values())).encode()).hexdigest(),
         categories=counts.categories,
         questions=counts.topics,
-        problems=tuple(f"{path}:{line}: {text}" for line, text in images.problems),
+        problems=tuple(f"{where}: {text}" for where, text in images.problems),
         missing_images=images.missing,
         refused_images=images.refused,
         total_samples=total,
+        more_problems=images.missing + images.refused - len(images.problems),
+        faults=tuple(faults.listed),
+        more_faults=faults.count - len(faults.listed),
+        composition=counts,
     )
+    return report, faults.error() or (None if images.stats else _no_images(layout, image_root, root, images))
+
+
+def _root(layout: Layout, given: Path | None) -> Path:
+    if layout.format in _TWO_ROOTS:
+        return resolve_image_root(layout.files[0], given)
+    if given is not None and layout.format != "u2bench":
+        return given_root(given)
+    return layout.path if layout.path.is_dir() else layout.path.parent
+
+
+class _Faults:
+    """Keeps the first :data:`LISTED` lines that are wrong, and counts them all."""
+
+    def __init__(self) -> None:
+        self.listed: list[str] = []
+        self.count = 0
+        self._first: DataError | None = None
+
+    def add(self, error: DataError) -> None:
+        self._first = self._first or error
+        self.count += 1
+        if len(self.listed) < LISTED:
+            self.listed.append(str(error))
+
+    def error(self) -> DataError | None:
+        """The first one, which says how many more there are and lists them; None where all is well."""
+        first = self._first
+        if first is None or self.count == 1:
+            return first
+        more = self.count - 1
+        words = f"{first.message} (and {more:,} more line{'s' if more > 1 else ''} that cannot be used)"
+        return DataError(words, first.where, first.hint, tuple(self.listed))
 
 
 class _Images:
     """Looks once for each image of the samples that pass through."""
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Layout) -> None:
         self.stats: dict[str, str] = {}
         """Image path to its line in the hashed list; only of images that were found."""
-        self.problems: list[tuple[int | None, str]] = []
-        """Line and text of the first :data:`LISTED`."""
+        self.problems: list[tuple[str, str]] = []
+        """Place and text of the first :data:`LISTED`."""
         self.missing = 0
         self.refused = 0
-        self._bad: set[str] = set()
+        self._layout = layout
+        self._bad: set[tuple[str, str | None]] = set()
+        self._reads_dicom = find_spec("pydicom") is not None
 
     def look_for(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         for sample in samples:
-            if sample.image_path not in self.stats and sample.image_path not in self._bad:
-                self._look(sample)
+            key = sample.image_path, sample.problem
+            if (sample.problem or sample.image_path not in self.stats) and key not in self._bad:
+                problem = self._look(sample)
+                if problem:
+                    self._bad.add(key)
+                    if len(self.problems) < LISTED:
+                        self.problems.append((self._where(sample), problem))
             yield sample
 
-    def _look(self, sample: Sample) -> None:
-        name = sample.image_path
-        problem = sample.problem
+    def _where(self, sample: Sample) -> str:
+        if sample.line is None:
+            return str(self._layout.path)
+        table = sample.image_file if self._layout.format == "u2bench" else self._layout.files[0]
+        return f"{table}:{sample.line}"
+
+    def _look(self, sample: Sample) -> str | None:
+        name, problem = sample.image_path, sample.problem
+        if not problem and not self._reads_dicom and sample.image_file.suffix.lower() in (".dcm", ".dicom"):
+            problem = f"the image {name}: {DICOM_HINT}"
         if problem:
             self.refused += 1
+        elif self._layout.format == "u2bench":
+            self.stats[name] = f"{name}\n"  # the name holds a hash of the bytes
         else:
             problem = self._stat(name, sample.image_file)
             self.missing += problem is not None
-        if problem:
-            self._bad.add(name)
-            if len(self.problems) < LISTED:
-                self.problems.append((sample.line, problem))
+        return problem
 
     def _stat(self, name: str, file: Path) -> str | None:
         try:
@@ -128,17 +221,39 @@ class _Images:
         return None
 
 
-def _no_images(path: Path, given: Path | None, root: Path, images: _Images) -> DataError:
-    tried = [root] if given is not None else default_roots(path)
+def _no_images(layout: Layout, given: Path | None, root: Path, images: _Images) -> DataError:
+    where, text = images.problems[0]
+    looked = ""
+    if layout.format != "u2bench":
+        defaults = default_roots(layout.files[0]) if layout.format in _TWO_ROOTS else [root]
+        looked = f" under {' or '.join(map(str, [root] if given is not None else defaults))}"
     return DataError(
-        f"none of its {images.missing + images.refused} images can be read under {' or '.join(map(str, tried))}"
-        f" (line {images.problems[0][0]}: {images.problems[0][1]})",
-        str(path),
-        "give the folder where the image paths start: --image-root DIR",
+        f"none of its {images.missing + images.refused} images can be read{looked} ({where}: {text})",
+        str(layout.path),
+        "give the folder where the image paths start: --image-root DIR" if looked else "the table is no U2-BENCH table",
     )
 
 
 def file_sha256(path: Path) -> str:
-    """Hash of the whole file, in hexadecimal."""
+    """Hash of the data in a file or folder, in hexadecimal: of the file's bytes, or of all that decides its questions.
+
+    Raises:
+        DataError: a folder that is no data.
+        OSError: the file cannot be read.
+    """
+    path = Path(path)
+    return _sha256(find_layout(path)) if path.is_dir() else _file_sha256(path)
+
+
+def _sha256(layout: Layout) -> str:
+    if len(layout.files) == 1:
+        return _file_sha256(layout.files[0])
+    digest = hashlib.sha256()
+    for part in content_parts(layout):
+        digest.update((part if isinstance(part, str) else _file_sha256(part)).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _file_sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from typing import Any
 
+from db.runs.curves import Point, add_points, curve_id
+
+_decode = json.JSONDecoder().raw_decode
 _SCORE_KEYS = ("metric", "question", "category", "step")
 _RATE_MEMORY = 0.6
 _RATE_SPAN_S = 1.0
+_LIMIT = 1 << 62
+"""Whole numbers beyond this are nobody's step; SQLite's end at 2**63."""
 
 
 class Absorber:
@@ -18,8 +24,9 @@ class Absorber:
         self.topics: set[str] = set()
         self._conn = conn
         self._run = run_id
-        self._metrics: list[tuple[Any, ...]] = []
+        self._curves: dict[str, tuple[int, list[Point]]] = {}
         self._predictions: list[tuple[Any, ...]] = []
+        self._messages: list[tuple[int, float | None, str, str]] = []
         self._row: dict[str, Any] = {}
         self._mark: tuple[float, int, float | None] | None = None
 
@@ -35,7 +42,7 @@ class Absorber:
         if handler is not None:
             try:
                 handler(event)
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
                 self._message(None, "warning", f"events.jsonl: byte {offset}: {event['kind']} without a good {error}")
 
     def prediction(self, offset: int, line: bytes) -> None:
@@ -43,7 +50,7 @@ class Absorber:
         if not line.strip():
             return
         answer = _object(line)
-        if answer is None or "id" not in answer:
+        if answer is None or not isinstance(answer.get("id"), str):
             self._message(None, "warning", f"predictions.jsonl: byte {offset}: not an answer, skipped")
             return
         fields = (
@@ -56,22 +63,26 @@ class Absorber:
             "output_tokens",
             "error",
         )
-        self._predictions.append((self._run, answer["id"], offset, *(answer.get(field) for field in fields)))
+        self._predictions.append((self._run, answer["id"], offset, *(_plain(answer.get(field)) for field in fields)))
 
     def final_scores(self, scores: list[dict[str, Any]]) -> None:
         """scores.json replaces every score that grew while the run went on."""
         self._conn.execute("DELETE FROM scores WHERE run = ? AND (partial = 0 OR step IS NULL)", (self._run,))
         for score in scores:
-            self._insert_score(score, partial=0)
+            try:
+                self._insert_score(_checked(score), partial=0)
+            except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+                self._message(None, "warning", f"scores.json: a score without a good {error}")
         self.topics.add("scores")
 
     def flush(self) -> None:
         """Write what was gathered."""
-        if self._metrics:
-            self._conn.executemany(
-                "INSERT OR REPLACE INTO metrics(run, name, step, value, t) VALUES (?,?,?,?,?)", self._metrics
-            )
+        for curve, points in self._curves.values():
+            add_points(self._conn, curve, points)
             self.topics.add("metrics")
+        if self._messages:
+            self._conn.executemany("INSERT INTO messages(run, t, level, text) VALUES (?,?,?,?)", self._messages)
+            self.topics.add("messages")
         if self._predictions:
             self._conn.executemany(
                 "INSERT OR REPLACE INTO predictions(run, id, position, image_path, category, question, prediction, "
@@ -85,19 +96,22 @@ class Absorber:
             self.topics.add("runs")
 
     def _on_started(self, event: dict[str, Any]) -> None:
-        self._row |= {"total": _int(event.get("total")), "unit": event.get("unit"), "device": event.get("device")}
+        self._row |= {"total": _int(event.get("total")), "unit": _plain(event.get("unit"))}
+        self._row["device"] = _plain(event.get("device"))
         self._row |= {"done": 0, "phase": None, "rate": None, "summary": None}
         self._mark = (float(event["t"]), 0, None)
         self._set_mark()
 
     def _on_progress(self, event: dict[str, Any]) -> None:
-        done, at = int(event["done"]), float(event["t"])
+        done, at = _whole(event["done"]), float(event["t"])
         phase_before = self._row["phase"] if "phase" in self._row else self._stored("phase")
-        self._row |= {"done": done, "total": _int(event.get("total")), "unit": event.get("unit")}
-        self._row["phase"] = event.get("phase")
+        self._row |= {"done": done, "total": _int(event.get("total")), "unit": _plain(event.get("unit"))}
+        self._row["phase"] = phase = _plain(event.get("phase"))
         mark = self._mark or self._stored_mark()
-        if mark is None or done < mark[1] or phase_before != event.get("phase"):
+        if mark is None or done < mark[1] or phase_before != phase:
             self._mark = (at, done, None)
+        elif at < mark[0]:
+            self._mark = (at, done, mark[2])  # the clock was set back
         elif at - mark[0] >= _RATE_SPAN_S:
             new = (done - mark[1]) / (at - mark[0])
             rate = new if mark[2] is None else _RATE_MEMORY * mark[2] + (1 - _RATE_MEMORY) * new
@@ -107,14 +121,18 @@ class Absorber:
         self._set_mark()
 
     def _on_metric(self, event: dict[str, Any]) -> None:
-        value = event["value"]
-        self._metrics.append(
-            (self._run, str(event["name"]), int(event["step"]), None if value is None else float(value), event["t"])
-        )
+        name, step, value, at = event["name"], _whole(event["step"]), event["value"], float(event["t"])
+        if value is not None:
+            value = float(value)
+            if not math.isfinite(value):
+                value = None
+        known = self._curves.get(name)
+        if known is None:
+            known = self._curves[name] = (curve_id(self._conn, self._run, str(name)), [])
+        known[1].append((known[0], step, value, at))
 
     def _on_score(self, event: dict[str, Any]) -> None:
-        score = {key: value for key, value in event.items() if key not in ("t", "kind")}
-        float(score["value"]), int(score["n"])  # a score without these is none
+        score = _checked({key: value for key, value in event.items() if key not in ("t", "kind")})
         keys = [score.get(key) for key in _SCORE_KEYS]
         match = " AND ".join(f"{key} IS ?" for key in _SCORE_KEYS)
         self._conn.execute(f"DELETE FROM scores WHERE run = ? AND partial = 1 AND {match}", (self._run, *keys))
@@ -122,12 +140,12 @@ class Absorber:
         self.topics.add("scores")
 
     def _on_message(self, event: dict[str, Any]) -> None:
-        self._message(event["t"], str(event.get("level", "info")), str(event["text"]))
+        self._message(float(event["t"]), str(event.get("level", "info")), str(event["text"]))
 
     def _on_checkpoint(self, event: dict[str, Any]) -> None:
         self._conn.execute(
             "INSERT OR REPLACE INTO checkpoints(run, step, path) VALUES (?,?,?)",
-            (self._run, int(event["step"]), str(event["path"])),
+            (self._run, _whole(event["step"]), str(event["path"])),
         )
 
     def _on_finished(self, event: dict[str, Any]) -> None:
@@ -137,11 +155,10 @@ class Absorber:
         said = {key: event.get(key) for key in ("error", "message", "hint")}
         self._row["summary"] = json.dumps(said, ensure_ascii=False)
         hint = f" — {said['hint']}" if said["hint"] else ""
-        self._message(event["t"], "error", f"{said['message']}{hint}")
+        self._message(float(event["t"]), "error", f"{said['message']}{hint}")
 
     def _message(self, at: float | None, level: str, text: str) -> None:
-        self._conn.execute("INSERT INTO messages(run, t, level, text) VALUES (?,?,?,?)", (self._run, at, level, text))
-        self.topics.add("messages")
+        self._messages.append((self._run, at, level, text))
 
     def _insert_score(self, score: dict[str, Any], partial: int) -> None:
         self._conn.execute(
@@ -163,11 +180,68 @@ class Absorber:
 
 def _object(line: bytes) -> dict[str, Any] | None:
     try:
-        value = json.loads(line)
-    except ValueError:
+        text = line.decode()
+        value, end = _decode(text)
+        if end != len(text):
+            value = json.loads(text)
+    except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return None
+    # Half of a surrogate pair is JSON, but no text that can be stored.
+    return _storable(value) if "\\u" in text else value
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_storable(key): _storable(item) for key, item in value.items()}
+    return [_storable(item) for item in value] if isinstance(value, list) else value
+
+
+def _plain(value: Any) -> Any:
+    """What a column can hold; anything else as its JSON text."""
+    if value is None or isinstance(value, (str, float)) or (isinstance(value, int) and abs(value) < _LIMIT):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _whole(value: Any) -> int:
+    number = value if type(value) is int else int(value)
+    if not -_LIMIT < number < _LIMIT:
+        raise ValueError(f"number: {number} is too large")
+    return number
 
 
 def _int(value: Any) -> int | None:
-    return None if value is None else int(value)
+    return None if value is None else _whole(value)
+
+
+def _checked(score: dict[str, Any]) -> dict[str, Any]:
+    """A score that has what every score has; its names are text.
+
+    Raises:
+        AttributeError, KeyError, TypeError, ValueError, OverflowError: It is none.
+    """
+    if not math.isfinite(float(score["value"])):
+        raise ValueError("value")
+    counts = {key: _whole(score[key]) for key in ("n", "answered", "failed") if key in score or key == "n"}
+    names: dict[str, Any] = {
+        key: None if score.get(key) is None else str(score[key]) for key in ("metric", "question", "category")
+    }
+    optional: dict[str, Any] = {
+        key: None if score.get(key) is None else float(score[key]) for key in ("ci_low", "ci_high")
+    }
+    for key in ("floors", "references"):
+        optional[key] = {name: float(one) for name, one in dict(score.get(key) or {}).items() if one is not None}
+    optional["alarms"] = [
+        {"kind": str(alarm["kind"]), "question": alarm.get("question"), "text": str(alarm["text"])}
+        for alarm in score.get("alarms") or ()
+    ]
+    values = {
+        "value": float(score["value"]),
+        "step": _int(score.get("step")),
+        "source": str(score.get("source", "run")),
+    }
+    return score | counts | names | optional | values

@@ -7,6 +7,7 @@ nothing is queued or running.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import signal
@@ -15,9 +16,11 @@ import time
 from pathlib import Path
 
 from backends.jobs import lock
-from backends.jobs.admission import Capacity, Claim, admit
+from backends.jobs.admission import MARGIN, Capacity, Claim, admit
 from backends.jobs.engines import local
+from backends.jobs.files import complain
 from backends.jobs.ingest import ingest
+from backends.jobs.peaks import note_vram
 from backends.jobs.reconcile import set_reason, tick, waits_for, work_left, worker_pids
 from backends.telemetry.codec import to_dict
 from backends.telemetry.sample import Telemetry
@@ -30,6 +33,7 @@ from db.runs.rows import Run
 from db.runs.schema import MIGRATIONS
 
 TICK_S = 0.5
+TROUBLE_S = 5.0
 SAMPLE_S = 1.0
 KEEP_SAMPLES_S = 24 * 3600.0
 
@@ -40,17 +44,28 @@ class Dispatcher:
     def __init__(self, home: Home, conn: sqlite3.Connection) -> None:
         self._home = home
         self._conn = conn
+        self._inode = home.runs_db.stat().st_ino
         self._sampler = Sampler(home)
         self._sample: Telemetry | None = None
         self._sampled_at = 0.0
+        self._held: dict[int, int] = {}
 
     def serve(self) -> None:
-        """Tick until no work is left."""
-        while work_left(self._conn):
-            tick(self._conn, self._home)
-            self._record_sample()
-            self._start_what_fits()
-            time.sleep(TICK_S)
+        """Tick until no work is left. A full disk is waited for: what is queued must go on when there is room."""
+        while True:
+            pause = TICK_S
+            try:
+                if not work_left(self._conn) or self._home.runs_db.stat().st_ino != self._inode:
+                    return  # nothing to do, or the index was set aside for a new one
+                tick(self._conn, self._home)
+                self._record_sample()
+                self._start_what_fits()
+            except (sqlite3.OperationalError, OSError) as error:
+                if not _may_pass(error):
+                    raise
+                complain(f"dispatcher: {error}; trying again")
+                pause = TROUBLE_S
+            time.sleep(pause)
 
     def _start_what_fits(self) -> None:
         assert self._sample is not None
@@ -63,22 +78,26 @@ class Dispatcher:
             else:
                 ready.append(run)
         capacity = capacity_of(self._sample)
-        verdicts = admit([self._claim(run) for run in ready], [self._claim(run) for run in active], capacity)
+        claims = [[self._claim(run, capacity) for run in runs] for runs in (ready, active)]
+        verdicts = admit(claims[0], claims[1], capacity)
         for verdict in verdicts:
             if verdict.reason is None and local.start(self._home, verdict.run):
                 ingest(self._conn, self._home, verdict.run)
             else:
                 set_reason(self._conn, verdict.run, verdict.reason)
 
-    def _claim(self, run: Run) -> Claim:
+    def _claim(self, run: Run, capacity: Capacity) -> Claim:
         row = self._conn.execute("SELECT exclusive FROM runs WHERE id = ?", (run.id,)).fetchone()
-        return Claim(run.id, max(run.reserved_bytes or 0, run.peak_bytes or 0), bool(row[0]))
+        seen = max(run.peak_bytes or 0, self._held.get(run.id, 0))
+        # What ran here once can run here again, whatever the sum of its processes' pages came to.
+        return Claim(run.id, max(run.reserved_bytes or 0, min(seen, capacity.total - MARGIN)), bool(row[0]))
 
     def _record_sample(self) -> None:
         if time.monotonic() - self._sampled_at < SAMPLE_S and self._sample is not None:
             return
         self._sampled_at = time.monotonic()
         self._sample = self._sampler.sample(worker_pids(self._conn, self._home))
+        self._note_peaks(self._sample)
         with immediate(self._conn):
             self._conn.execute(
                 "INSERT OR REPLACE INTO samples(t, body) VALUES (?, ?)",
@@ -86,6 +105,25 @@ class Dispatcher:
             )
             self._conn.execute("DELETE FROM samples WHERE t < ?", (self._sample.time - KEEP_SAMPLES_S,))
             bump(self._conn, "samples")
+
+    def _note_peaks(self, sample: Telemetry) -> None:
+        """What each live run was seen to hold of the card goes into its directory, before it can be over."""
+        held = vram_by_run(sample)
+        attempts = {run.id: run.attempt for run in active_runs(self._conn)} if held else {}
+        self._held = {
+            run: note_vram(self._home.run_dir(run), attempts[run], size)
+            for run, size in held.items()
+            if run in attempts
+        }
+
+
+def vram_by_run(sample: Telemetry) -> dict[int, int]:
+    """Bytes of card memory that each run's processes hold."""
+    held: dict[int, int] = {}
+    for process in (process for gpu in sample.gpus for process in gpu.processes):
+        if process.run is not None and process.memory:
+            held[process.run] = held.get(process.run, 0) + process.memory
+    return held
 
 
 def capacity_of(sample: Telemetry) -> Capacity:
@@ -100,6 +138,14 @@ def capacity_of(sample: Telemetry) -> Capacity:
     ours = sum(job.memory for job in sample.host.jobs)
     external = max(0, sample.host.memory_used - ours)
     return Capacity(sample.host.memory_total, external, sample.host.cores, "RAM")
+
+
+def _may_pass(error: sqlite3.OperationalError | OSError) -> bool:
+    """Whether it is the disk or a busy file, not a file that this program cannot read."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+    passing = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in passing
 
 
 def run(home: Home) -> None:

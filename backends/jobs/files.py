@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +44,9 @@ def size_of(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
+
+
+def complain(text: str) -> None:
+    """A word in the process's own log. A full disk takes none, and that must end nobody."""
+    with contextlib.suppress(OSError):
+        os.write(sys.stderr.fileno(), f"[fada] {text}\n".encode(errors="replace"))

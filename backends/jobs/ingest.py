@@ -14,23 +14,32 @@ from typing import Any
 
 from backends.jobs.absorb import Absorber
 from backends.jobs.files import read_json
+from backends.jobs.labels import read_labels
 from backends.jobs.state import State, derive
 from backends.jobs.store import read_spec
-from db.connect import bump, immediate
+from db.connect import SchemaTooOld, bump, immediate, user_version
 from db.home import Home
-from db.runs.rows import END_STATES
+from db.runs.curves import forget_curves, last_time
+from db.runs.due import clear_due
+from db.runs.rows import END_STATES, SCHEMA_VERSION
 
 CHUNK = 4 << 20
-PER_RUN_TABLES = ("dependencies", "offsets", "metrics", "messages", "checkpoints", "predictions", "scores")
+_OF_EVENTS = ("messages", "checkpoints", "scores")
+_PER_RUN = ("dependencies", "offsets", "messages", "checkpoints", "predictions", "scores")
 
 
 def ingest(conn: sqlite3.Connection, home: Home, run_id: int) -> str | None:
     """Bring one run's rows up to its directory; its state, or None for an unknown run.
 
     A state becomes terminal only in the transaction that has taken in the last complete line.
+
+    Raises:
+        SchemaTooOld: The index is one of an earlier version; a job never migrates it.
     """
     while True:
         with immediate(conn):
+            if user_version(conn) < SCHEMA_VERSION:
+                raise SchemaTooOld(f"{home.runs_db}: its schema is older than this program; run `fada jobs` once")
             row = conn.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
             if row is None:
                 return None
@@ -40,7 +49,9 @@ def ingest(conn: sqlite3.Connection, home: Home, run_id: int) -> str | None:
             topics: set[str] = set()
             whole = _take_files(conn, run_id, folder, topics)
             if whole or state.name not in END_STATES:
-                _update_row(conn, dict(row), state, topics)
+                _update_row(conn, dict(row), state, folder, topics)
+            if whole:
+                clear_due(conn, run_id)
             if topics:
                 bump(conn, *sorted(topics))
         if whole:
@@ -55,6 +66,7 @@ def adopt(conn: sqlite3.Connection, home: Home, run_id: int) -> bool:
         return False
     with immediate(conn):
         insert_row(conn, run_id, spec, folder)
+        clear_due(conn, run_id)
         bump(conn, "runs")
     return True
 
@@ -75,7 +87,7 @@ def insert_row(conn: sqlite3.Connection, run_id: int, spec: dict[str, Any], fold
             "queued" if state.name in END_STATES else state.name,
             state.control.attempt,
             spec["created"],
-            reserve.get("bytes"),
+            state.control.reserve or reserve.get("bytes"),
             spec.get("fingerprint"),
             state.control.position,
             int(bool(reserve.get("exclusive"))),
@@ -89,8 +101,20 @@ def insert_row(conn: sqlite3.Connection, run_id: int, spec: dict[str, Any], fold
     )
 
 
-def forget(conn: sqlite3.Connection, run_id: int, tables: tuple[str, ...] = PER_RUN_TABLES) -> None:
+def forget(conn: sqlite3.Connection, run_id: int) -> None:
     """Delete a run's indexed rows, but for the run's own. Call inside a transaction."""
+    forget_curves(conn, run_id)
+    clear_due(conn, run_id)
+    _delete(conn, run_id, _PER_RUN)
+
+
+def empty_index(conn: sqlite3.Connection) -> None:
+    """Delete every row that the run directories can give again. Call inside a transaction."""
+    for table in ("runs", "curves", "metrics", "metric_buckets", "due", "scanned", *_PER_RUN):
+        conn.execute(f"DELETE FROM {table}")
+
+
+def _delete(conn: sqlite3.Connection, run_id: int, tables: tuple[str, ...]) -> None:
     for table in tables:
         conn.execute(f"DELETE FROM {table} WHERE run = ?", (run_id,))
 
@@ -105,9 +129,12 @@ def _take_files(conn: sqlite3.Connection, run_id: int, folder: Path, topics: set
         size = path.stat().st_size if path.exists() else 0
         if size < offset:
             # Somebody cut or replaced the file: what stands in it now is the truth.
-            forget(
-                conn, run_id, ("metrics", "messages", "checkpoints", "scores") if name[0] == "e" else ("predictions",)
-            )
+            if name == "events.jsonl":
+                forget_curves(conn, run_id)
+                _delete(conn, run_id, _OF_EVENTS)
+                _set_offset(conn, run_id, "scores.json", 0)
+            else:
+                _delete(conn, run_id, ("predictions",))
             offset = 0
         if size == offset:
             continue
@@ -135,7 +162,8 @@ def _take_scores(conn: sqlite3.Connection, run_id: int, folder: Path, absorber: 
     document = read_json(path)
     if document is None:
         return
-    absorber.final_scores(document.get("scores") or [])
+    listed = document.get("scores")
+    absorber.final_scores(listed if isinstance(listed, list) else [])
     _set_offset(conn, run_id, "scores.json", stamp)
 
 
@@ -167,7 +195,7 @@ def _set_offset(conn: sqlite3.Connection, run_id: int, name: str, offset: int) -
     conn.execute("INSERT OR REPLACE INTO offsets(run, file, offset) VALUES (?,?,?)", (run_id, name, offset))
 
 
-def _update_row(conn: sqlite3.Connection, row: dict[str, Any], state: State, topics: set[str]) -> None:
+def _update_row(conn: sqlite3.Connection, row: dict[str, Any], state: State, folder: Path, topics: set[str]) -> None:
     """Write what differs, so that an unchanged run costs no commit and wakes no panel."""
     attempt = state.attempt
     fresh: dict[str, Any] = {
@@ -178,7 +206,9 @@ def _update_row(conn: sqlite3.Connection, row: dict[str, Any], state: State, top
         "signal": attempt.signal if attempt else None,
         "started": attempt.started if attempt else None,
         "ended": attempt.ended if attempt else None,
-    }
+    } | _labels(folder)
+    if state.control.reserve is not None:  # raised since the spec was frozen
+        fresh["reserved_bytes"] = state.control.reserve
     if attempt and attempt.peak_bytes:
         fresh["peak_bytes"] = max(attempt.peak_bytes, row["peak_bytes"] or 0)
     if state.name in END_STATES:
@@ -193,6 +223,12 @@ def _update_row(conn: sqlite3.Connection, row: dict[str, Any], state: State, top
         topics.add("runs")
 
 
+def _labels(folder: Path) -> dict[str, Any]:
+    labels = read_labels(folder)
+    tags = json.dumps(labels.tags, ensure_ascii=False) if labels.tags else None
+    return {"tags": tags, "note": labels.note or None, "archived": int(labels.archived)}
+
+
 def _end_reason(conn: sqlite3.Connection, run_id: int, state: State) -> str | None:
     """A worker's own words say more than its exit code."""
     if state.name != "failed":
@@ -204,8 +240,8 @@ def _end_reason(conn: sqlite3.Connection, run_id: int, state: State) -> str | No
 
 def _last_seen(conn: sqlite3.Connection, row: dict[str, Any]) -> float | None:
     seen = conn.execute(
-        "SELECT max(t) FROM (SELECT max(t) AS t FROM metrics WHERE run = :r UNION ALL "
-        "SELECT max(t) FROM messages WHERE run = :r UNION ALL SELECT mark_time FROM runs WHERE id = :r)",
+        "SELECT max(t) FROM (SELECT max(t) AS t FROM messages WHERE run = :r UNION ALL "
+        "SELECT mark_time FROM runs WHERE id = :r)",
         {"r": row["id"]},
-    ).fetchone()
-    return seen[0] if seen else None
+    ).fetchone()[0]
+    return max((time for time in (seen, last_time(conn, row["id"])) if time is not None), default=None)

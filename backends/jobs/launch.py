@@ -12,10 +12,9 @@ from typing import Any
 from backends.catalog.resolve import ModelError, ResolvedModel, resolve_model
 from backends.data.errors import DataError
 from backends.data.validate import DataReport, validate
-from backends.estimate.memory import estimate
-from backends.jobs.admission import MARGIN, Claim, impossible
 from backends.jobs.dispatcher import capacity_of
 from backends.jobs.errors import QueueError
+from backends.jobs.reservation import with_reservation
 from backends.jobs.settings import GENERATION, SettingError, check_settings, training_spec
 from backends.jobs.spec import model_content
 from backends.jobs.submit import need, submit
@@ -42,9 +41,11 @@ def plan_eval(
     limit: int | None = None,
     adapter: int | None = None,
     after: Iterable[int] = (),
+    after_any: bool = False,
     generation: Mapping[str, Any] | None = None,
     name: str | None = None,
     held: bool = False,
+    max_seconds: float | None = None,
 ) -> dict[str, Any]:
     """The parts of an evaluation's spec, everything checked and nothing queued (for several that go in together).
 
@@ -54,6 +55,8 @@ def plan_eval(
         image_root: Where its image paths start; default: the file's folder, then its ``images/``.
         limit: Ask only N questions: a seeded sample over the whole file (FADA files are sorted by category).
         adapter: A fine-tune run whose adapter (or full model) is evaluated.
+        after_any: Start on any end of the runs in ``after``, not only when they are done.
+        max_seconds: End an attempt that has run for so long, pauses left out; it can be resumed.
         name: What to call the model in the lists; default: its tracker name or folder name.
 
     Raises:
@@ -68,13 +71,13 @@ def plan_eval(
         "kind": "eval",
         "task": task,
         "model": _model_part(home, resolved, adapter, name),
-        "data": data_part(_validate(data, image_root, limit), limit),
+        "data": data_part(_validate(data, image_root, limit, task), limit),
         "generation": {**GENERATION, **(generation or {})},
         "training": None,
         "scoring": {"embedding": EMBEDDING},
-        **_common(home, after, held),
+        **_common(after, after_any=after_any, held=held, max_seconds=max_seconds),
     }
-    return _with_reservation(home, parts)
+    return reserved(home, parts)
 
 
 def enqueue_finetune(
@@ -87,8 +90,10 @@ def enqueue_finetune(
     settings: Mapping[str, Any] | None = None,
     generation: Mapping[str, Any] | None = None,
     after: Iterable[int] = (),
+    after_any: bool = False,
     name: str | None = None,
     held: bool = False,
+    max_seconds: float | None = None,
 ) -> int:
     """Queue a fine-tune; it leaves ``adapter/`` (LoRA) or ``model/`` (full) in its run directory.
 
@@ -104,8 +109,8 @@ def enqueue_finetune(
     except SettingError as error:
         raise QueueError(str(error)) from error
     resolved = _resolve(home, model)
-    report = _validate(data, image_root, None)
-    held_out = _validate(eval_data, image_root, None) if eval_data else None
+    report = _validate(data, image_root, None, "finetune")
+    held_out = _validate(eval_data, image_root, None, "finetune") if eval_data else None
     if held_out and held_out.sha256 == report.sha256:
         raise QueueError("training and held-out data are the same file", where=str(eval_data))
     training["eval_data"] = data_part(held_out, training["eval_limit"]) if held_out else None
@@ -117,13 +122,20 @@ def enqueue_finetune(
         "generation": {**GENERATION, **(generation or {})},
         "training": training,
         "scoring": None,
-        **_common(home, after, held),
+        **_common(after, after_any=after_any, held=held, max_seconds=max_seconds),
     }
-    return submit(home, _with_reservation(home, parts))
+    return submit(home, reserved(home, parts))
 
 
 def enqueue_command(
-    home: Home, command: Sequence[str], *, vram_bytes: int = 0, after: Iterable[int] = (), title: str | None = None
+    home: Home,
+    command: Sequence[str],
+    *,
+    vram_bytes: int = 0,
+    after: Iterable[int] = (),
+    after_any: bool = False,
+    title: str | None = None,
+    max_seconds: float | None = None,
 ) -> int:
     """Queue any command; ``FADA_EVENTS`` names its event file. Without VRAM it takes a slot only.
 
@@ -139,26 +151,32 @@ def enqueue_command(
         "task": None,
         "title": title or " ".join(command)[:200],
         "command": list(command),
-        **_common(home, after, False),
+        **_common(after, after_any=after_any, held=False, max_seconds=max_seconds),
     }
-    return submit(home, _with_reservation(home, parts, reserve=vram_bytes))
+    return submit(home, reserved(home, parts, reserve=vram_bytes))
 
 
-def enqueue_tool(home: Home, tool: str, arguments: Mapping[str, Any], title: str) -> int:
+def enqueue_tool(
+    home: Home, tool: str, arguments: Mapping[str, Any], title: str, max_seconds: float | None = None
+) -> int:
     """Queue one of our own tools (phantoms, demo), run by the worker."""
     parts = {
         "kind": "tool",
         "task": None,
         "title": title,
         "tool": {"name": tool, "args": dict(arguments)},
-        **_common(home, (), False),
+        **_common((), after_any=False, held=False, max_seconds=max_seconds),
     }
     return submit(home, parts)
 
 
-def enqueue_demo(home: Home) -> int:
-    """Queue the demo: the job makes phantoms and a tiny model, then queues evaluate → fine-tune → evaluate."""
-    return enqueue_tool(home, "demo", {}, "demo: synthetic ultrasound, tiny model")
+def enqueue_demo(home: Home, max_seconds: float | None = None) -> int:
+    """Queue the demo: the job makes phantoms and a tiny model, then queues evaluate → fine-tune → evaluate.
+
+    Args:
+        max_seconds: Maximum run time of each of the four.
+    """
+    return enqueue_tool(home, "demo", {}, "demo: synthetic ultrasound, tiny model", max_seconds)
 
 
 def data_part(report: DataReport, limit: int | None) -> dict[str, Any]:
@@ -176,13 +194,17 @@ def data_part(report: DataReport, limit: int | None) -> dict[str, Any]:
     }
 
 
-def _common(home: Home, after: Iterable[int], held: bool) -> dict[str, Any]:
-    parents = list(after)
-    if parents:
-        with closing(connect(home.runs_db, read_only=True)) as conn:
-            for parent in parents:
-                need(conn, parent)
-    return {"seed": 0, "threads": 1, "device": "auto", "after": parents, "held": held}
+def _common(after: Iterable[int], *, after_any: bool, held: bool, max_seconds: float | None) -> dict[str, Any]:
+    """What every kind of job has. Whether the runs in ``after`` can be waited for is checked by submit."""
+    return {
+        "seed": 0,
+        "threads": 1,
+        "device": "auto",
+        "after": list(after),
+        "after_any": after_any,
+        "held": held,
+        "limits": {"max_seconds": max_seconds},
+    }
 
 
 def _resolve(home: Home, model: str) -> ResolvedModel:
@@ -193,11 +215,13 @@ def _resolve(home: Home, model: str) -> ResolvedModel:
         raise QueueError(error.message, where=error.where, hint=error.hint) from error
 
 
-def _validate(data: str | os.PathLike[str], root: str | os.PathLike[str] | None, limit: int | None) -> DataReport:
+def _validate(
+    data: str | os.PathLike[str], root: str | os.PathLike[str] | None, limit: int | None, kind: str
+) -> DataReport:
     try:
-        return validate(Path(data), Path(root) if root else None, limit=limit)
+        return validate(Path(data), Path(root) if root else None, limit=limit, kind=kind)
     except DataError as error:
-        raise QueueError(error.message, where=error.where, hint=error.hint) from error
+        raise QueueError(error.message, where=error.where, hint=error.hint, details=error.details) from error
 
 
 def _model_part(home: Home, model: ResolvedModel, adapter: int | None, name: str | None) -> dict[str, Any]:
@@ -220,19 +244,6 @@ def _model_part(home: Home, model: ResolvedModel, adapter: int | None, name: str
     }
 
 
-def _with_reservation(home: Home, parts: dict[str, Any], reserve: int | None = None) -> dict[str, Any]:
-    """Refuse at once what can never fit, with both numbers; else reserve the estimate's upper end."""
-    capacity = capacity_of(Sampler(home).sample({}))
-    exclusive = parts["kind"] == "finetune"
-    how = "what was asked for"
-    need_bytes = high = reserve or 0
-    if reserve is None:
-        sizes = estimate(parts, cuda=capacity.memory == "VRAM")
-        on_card = capacity.memory == "VRAM"
-        need_bytes, high = (sizes.vram_bytes, sizes.vram_high) if on_card else (sizes.host_bytes, sizes.host_high)
-        how = sizes.how
-    hopeless = impossible(Claim(0, need_bytes), capacity)
-    if hopeless:
-        raise QueueError(f"this job {hopeless} ({how})", hint="take a smaller model or batch, or another machine")
-    claim = min(high, capacity.total - MARGIN)
-    return {**parts, "reserve": {"bytes": claim, "exclusive": exclusive, "how": how}}
+def reserved(home: Home, parts: dict[str, Any], reserve: int | None = None) -> dict[str, Any]:
+    """The parts with a reservation on this machine as it is now; see :func:`with_reservation`."""
+    return with_reservation(home, parts, capacity_of(Sampler(home).sample({})), reserve)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+TICKS = os.sysconf("SC_CLK_TCK")
+_PASSES = 50
 
 
 @cache
@@ -81,6 +85,68 @@ def children(pid: int) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def is_ours(pid: int) -> bool:
+    """A dispatcher or runner that a `fada` command inside a job has started: it must outlive the job."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"backends.jobs.dispatcher" in words or b"backends.jobs.runner" in words
+
+
+def tree(roots: Iterable[int]) -> list[Identity]:
+    """Living processes from ``roots`` down, parents first, in whatever group or session; not our own (`is_ours`)."""
+    found: list[Identity] = []
+    todo = list(roots)
+    while todo:
+        pid = todo.pop()
+        who = identity(pid)
+        if who is not None and not is_ours(pid):
+            found.append(who)
+            todo += children(pid)
+    return found
+
+
+def suspend(roots: Iterable[int]) -> None:
+    """Stop whole trees. A stopped process cannot fork, so after a pass that finds nothing moving all stand still."""
+    top = list(roots)
+    for _ in range(_PASSES):
+        moving = [who for who in tree(top) if _stat_field(who.pid, 0) not in ("T", "t", "Z", "X")]
+        if not moving:
+            return
+        for who in moving:
+            signal_process(who, signal.SIGSTOP)
+        time.sleep(0.01)
+
+
+def go_on(roots: Iterable[int]) -> None:
+    """Let suspended trees run on, children first."""
+    for who in reversed(tree(roots)):
+        signal_process(who, signal.SIGCONT)
+
+
+def signal_process(who: Identity, number: signal.Signals) -> bool:
+    """Signal that very process; False where it is gone."""
+    try:
+        descriptor = os.pidfd_open(who.pid)  # pins the PID: it cannot be reused while this is open
+    except OSError:
+        return False
+    try:
+        if not is_alive(who):
+            return False
+        signal.pidfd_send_signal(descriptor, number)
+        return True
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def age_s(who: Identity) -> float:
+    """Seconds since that process was started, time in which the machine slept included; a moved clock is not felt."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - who.start / TICKS
 
 
 def tree_memory(pid: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -10,15 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from backends.jobs import store
+from backends.jobs.disk import discard, set_aside
 from backends.jobs.errors import QueueConflict, QueueError
 from backends.jobs.ingest import forget, ingest
 from backends.jobs.inputs import check_inputs, users_of
-from backends.jobs.launch import enqueue_command, enqueue_demo, enqueue_eval, enqueue_finetune, enqueue_tool
+from backends.jobs.launch import (
+    enqueue_command,
+    enqueue_demo,
+    enqueue_eval,
+    enqueue_finetune,
+    enqueue_tool,
+    reserved,
+)
 from backends.jobs.reconcile import tick_and_wake
 from backends.jobs.spawn import start_dispatcher
 from backends.jobs.submit import need, submit
 from db.connect import bump, connect, immediate
 from db.home import Home
+from db.runs.due import changing
 from db.runs.queries import runs_in_state, summary
 from db.runs.rows import Run
 
@@ -32,6 +41,7 @@ __all__ = [
     "enqueue_tool",
     "hold",
     "move",
+    "pause",
     "release",
     "remove",
     "resume",
@@ -40,6 +50,7 @@ __all__ = [
 ]
 
 WAIT_POLL_S = 0.2
+PAUSE_PATIENCE_S = 2.0
 RESUMABLE = ("eval", "finetune")
 
 
@@ -47,21 +58,59 @@ def cancel(home: Home, run_id: int, reason: str = "cancelled by the user", save:
     """End a run: a waiting one at once, a live one by TERM and then KILL from its runner.
 
     Args:
-        save: For training: stop after writing a checkpoint instead.
+        save: Stop after writing a checkpoint (training) or the answer at hand (evaluation) instead; the run is then
+            cancelled, and :func:`resume` goes on from there.
+
+    Raises:
+        QueueError: It is over, or it has nothing that could be saved.
     """
     with closing(connect(home.runs_db)) as conn:
         ingest(conn, home, run_id)
         run = need(conn, run_id)
         if run.is_over:
             raise QueueError(f"run #{run_id} is over already: {run.state}", hint="`fada jobs` shows what runs")
-        change = {"stop": True} if save and run.is_active else {"cancel": reason}
+        saving = save and run.is_active
+        if saving and run.kind not in RESUMABLE:
+            raise QueueError(
+                f"run #{run_id} ({run.kind}) has nothing to save for later", hint=f"`fada cancel {run_id}` ends it"
+            )
+        change = {"stop": True} if saving else {"cancel": reason}
         with immediate(conn):
-            store.change_control(home.run_dir(run_id), **change)
+            store.change_control(home.run_dir(run_id), paused=False, **change)
         ingest(conn, home, run_id)
         tick_and_wake(conn, home)
-    if "stop" in change:
+    if saving:
         return [f"#{run_id} was asked to save and stop"]
     return [f"#{run_id} {'is being stopped' if run.is_active else 'was cancelled'}"]
+
+
+def pause(home: Home, run_id: int) -> list[str]:
+    """Stop a live run's processes until :func:`resume`. It keeps its memory, so nothing else fits because of it."""
+    with closing(connect(home.runs_db)) as conn:
+        ingest(conn, home, run_id)
+        run = need(conn, run_id)
+        if run.state not in ("starting", "running"):
+            hint = f"`fada hold {run_id}` keeps it from starting" if run.state == "queued" else None
+            raise QueueError(f"run #{run_id} is {run.state}: only what runs can be paused", hint=hint)
+        if store.read_control(home.run_dir(run_id)).stop:
+            raise QueueError(f"run #{run_id} is saving and stopping")
+        paused = _set_paused(conn, home, run_id, True)
+    word = "is paused" if paused else "will be paused"
+    kept = "it keeps its memory (pausing frees no VRAM)"
+    return [f"#{run_id} {word}; {kept}; `fada resume {run_id}` lets it go on"]
+
+
+def _set_paused(conn: sqlite3.Connection, home: Home, run_id: int, paused: bool) -> bool:
+    """Tell its runner and wait a moment for it to obey; whether it has."""
+    with immediate(conn):
+        store.change_control(home.run_dir(run_id), paused=paused)
+    deadline = time.monotonic() + PAUSE_PATIENCE_S
+    while time.monotonic() < deadline:
+        tick_and_wake(conn, home)
+        if (need(conn, run_id).state == "paused") == paused:
+            return True
+        time.sleep(WAIT_POLL_S / 4)
+    return False
 
 
 def hold(home: Home, run_id: int) -> list[str]:
@@ -114,14 +163,19 @@ def retry(home: Home, run_id: int) -> int:
     check_inputs(spec, home)
     frozen = ("id", "format", "versions", "python", "cwd", "env", "created", "fingerprint", "held")
     parts = {key: value for key, value in spec.items() if key not in frozen}
+    if parts.get("model"):
+        parts = reserved(home, parts)  # by now more may be known than when it was first queued
     return submit(home, {**parts, "after": [], "retry_of": run_id})
 
 
 def resume(home: Home, run_id: int) -> int:
-    """Queue the next attempt of a run that ended unfinished or was told to save and stop; the same id."""
+    """Let a paused run go on, or queue the next attempt of one that ended unfinished; the same id."""
     with closing(connect(home.runs_db)) as conn:
         ingest(conn, home, run_id)
         run = need(conn, run_id)
+        if run.state == "paused":
+            _set_paused(conn, home, run_id, False)
+            return run_id
         if run.kind not in RESUMABLE:
             raise QueueError(f"run #{run_id} ({run.kind}) cannot be resumed", hint=f"`fada retry {run_id}` starts anew")
         if not run.is_over or (run.state == "done" and not summary(conn, run_id).get("stopped")):
@@ -130,9 +184,9 @@ def resume(home: Home, run_id: int) -> int:
         if not folder.is_dir():
             raise QueueError(f"run #{run_id} has no directory any more", where=str(folder))
         check_inputs(store.read_spec(folder) or {}, home)
-        with immediate(conn):
+        with changing(conn, run_id):
             begun = store.read_attempt(folder, run.attempt) is not None
-            store.change_control(folder, attempt=run.attempt + begun, cancel=None, stop=False, held=False)
+            store.change_control(folder, attempt=run.attempt + begun, cancel=None, stop=False, held=False, paused=False)
             conn.execute("UPDATE runs SET state = 'queued', reason = NULL WHERE id = ?", (run_id,))
             bump(conn, "runs")
         ingest(conn, home, run_id)
@@ -172,12 +226,13 @@ def remove(home: Home, run_id: int, force: bool = False) -> list[str]:
                 hint=f"`fada rm {run_id} --force` removes it all the same",
             )
         folder = home.run_dir(run_id)
-        freed = disk_use(folder)
         with immediate(conn):
-            shutil.rmtree(folder, ignore_errors=True)
+            # In one step: what a kill leaves half removed must not look like a run that has yet to start.
+            aside = set_aside(folder) if folder.is_dir() else None
             forget(conn, run_id)
             conn.execute("DELETE FROM runs WHERE id = ?", (run_id,))
             bump(conn, "runs", "scores")
+    freed = discard(aside) if aside is not None else 0
     return [f"#{run_id} removed, {freed / 1e6:.1f} MB freed"]
 
 
@@ -195,8 +250,3 @@ def wait(home: Home, run_ids: Iterable[int], on_change: Callable[[list[Run]], No
             if all(run.is_over for run in runs):
                 return runs
             time.sleep(WAIT_POLL_S)
-
-
-def disk_use(folder: Path) -> int:
-    """Bytes of all files under a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())

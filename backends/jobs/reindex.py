@@ -6,7 +6,7 @@ import sqlite3
 import time
 from contextlib import closing
 
-from backends.jobs.ingest import PER_RUN_TABLES, adopt, ingest
+from backends.jobs.ingest import adopt, empty_index, ingest
 from backends.jobs.store import run_ids
 from db.connect import bump, connect, immediate
 from db.home import Home
@@ -16,8 +16,7 @@ def reindex(home: Home) -> int:
     """Empty the index and take every run directory in again; how many runs there are. Samples are kept."""
     with closing(connect(home.runs_db)) as conn:
         with immediate(conn):
-            for table in ("runs", *PER_RUN_TABLES):
-                conn.execute(f"DELETE FROM {table}")
+            empty_index(conn)
             bump(conn, "runs", "metrics", "predictions", "scores", "messages")
         count = 0
         for run_id in run_ids(home):

@@ -7,7 +7,6 @@ the dispatcher has taken; the worker inherits it.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import os
 import signal
 import sqlite3
@@ -18,19 +17,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backends.jobs.files import end_torn_line, size_of
+from backends.jobs import outofmemory
+from backends.jobs.events import EventWriter
+from backends.jobs.files import complain, end_torn_line, size_of
 from backends.jobs.ingest import ingest
-from backends.jobs.process import children, identity, tree_memory
+from backends.jobs.limits import RunClock, log_bytes, max_seconds, overtime
+from backends.jobs.logcap import cap
+from backends.jobs.peaks import vram_peak
+from backends.jobs.process import go_on, identity, suspend, tree_memory
 from backends.jobs.spawn import start_dispatcher
-from backends.jobs.store import Attempt, Control, read_control, read_spec, write_attempt
-from db.connect import connect
+from backends.jobs.state import finished_by_itself, last_event, stopped_and_saved
+from backends.jobs.store import Attempt, Control, change_control, read_attempt, read_control, read_spec, write_attempt
+from backends.jobs.subreaper import become_subreaper, below, end_leftovers, signal_group
+from db.connect import connect, immediate
 from db.home import Home
 
 POLL_S = 0.1
 MEMORY_S = 1.0
+LOG_S = 0.5
 INGEST_S = 0.25
 GRACE_S = 10.0
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 class Runner:
@@ -44,10 +50,15 @@ class Runner:
         self._spec = read_spec(self._folder) or {}
         self._attempt = Attempt(number, runner=identity(os.getpid()), started=time.time())
         self._conn: sqlite3.Connection | None = None
+        self._inode = 0
         self._seen: tuple[int, ...] = ()
         self._asked_to_stop: str | None = None
         self._term_at: float | None = None
+        self._written = True
         self._peak = 0
+        self._clock = RunClock()
+        self._max_seconds = max_seconds(self._spec)
+        self._log_bytes: int | None = log_bytes(home.config)
 
     def run(self) -> None:
         """The whole life of the attempt. The exit record is on disk before anything else is tried."""
@@ -62,22 +73,76 @@ class Runner:
         except OSError as error:
             self._end(replace(self._attempt, ended=time.time(), exit_code=127, reason=f"could not start: {error}"))
             return
-        self._attempt = replace(self._attempt, worker=identity(worker.pid))
-        write_attempt(self._folder, self._attempt)
+        self._record(worker=identity(worker.pid))
         status, peak = self._wait(worker.pid)
         worker.returncode = os.waitstatus_to_exitcode(status)  # Popen must not wait for it again
-        _end_leftovers()
-        self._end(self._outcome(status, peak))
+        end_leftovers()
+        ended = self._outcome(status, peak)
+        self._try_once_more(ended)
+        self._cap_log()
+        self._end(ended)
 
     def _outcome(self, status: int, peak: int) -> Attempt:
         code = os.waitstatus_to_exitcode(status)
-        ended = replace(self._attempt, ended=time.time(), peak_bytes=max(self._peak, peak) or None)
+        resident = max(self._peak, peak)
+        ended = replace(
+            self._attempt, ended=time.time(), peak_bytes=self._reserved_peak(resident), host_peak_bytes=resident or None
+        )
         cancel = read_control(self._folder).cancel
+        ours = self._spec.get("kind") != "run"
         if cancel is not None and self._term_at is not None:
             ended = replace(ended, cancelled=cancel)
-        elif self._asked_to_stop:
+        elif code == 0 and ours and (stopped := stopped_and_saved(self._folder)):
+            ended = replace(ended, cancelled=stopped)
+        elif self._asked_to_stop and self._term_at is not None and not (code == 0 and finished_by_itself(self._folder)):
+            # A command that ends well because it was told to end has not done its work.
             ended = replace(ended, reason=self._asked_to_stop)
         return replace(ended, signal=-code) if code < 0 else replace(ended, exit_code=code)
+
+    def _reserved_peak(self, resident: int) -> int | None:
+        """The most that it held of the kind of memory that is reserved, over this attempt and those before it."""
+        on_card = (self._spec.get("reserve") or {}).get("memory") == "VRAM"
+        peak = vram_peak(self._folder, self._attempt.number) if on_card else resident
+        before = read_attempt(self._folder, self._attempt.number - 1)
+        return max(peak or 0, (before.peak_bytes if before else None) or 0) or None
+
+    def _try_once_more(self, ended: Attempt) -> None:
+        """After out of memory: the wish for another attempt is on disk before this one's end is, so neither is lost."""
+        if ended.exit_code == 0 or ended.cancelled or ended.reason:
+            return
+        if not outofmemory.ran_out(self._spec, last_event(self._folder)):
+            return
+        try:
+            self._conn = self._conn or connect(self._home.runs_db)
+            with immediate(self._conn):  # serialises those who change the control file
+                changes = outofmemory.once_more(self._spec, read_control(self._folder), ended)
+                if changes is not None:
+                    change_control(self._folder, **changes)
+        except (sqlite3.Error, OSError) as error:
+            complain(f"out of memory, and not tried once more: {error}")
+            return
+        if changes is not None:
+            self._say("warning", outofmemory.said(changes))
+
+    def _say(self, level: str, text: str) -> None:
+        """A message in the run's events, after the worker's own last line."""
+        try:
+            end_torn_line(self._folder / "events.jsonl")
+            writer = EventWriter(self._folder / "events.jsonl")
+            writer.message(level, text)
+            writer.close()
+        except OSError as error:
+            complain(f"{text} ({error})")
+
+    def _record(self, **changes: Any) -> None:
+        """Change the attempt; on a full disk the file is written later."""
+        self._attempt = replace(self._attempt, **changes)
+        self._written = False
+        try:
+            write_attempt(self._folder, self._attempt)
+            self._written = True
+        except OSError as error:
+            complain(f"the attempt was not written: {error}")
 
     def _start_worker(self) -> subprocess.Popen[bytes]:
         inherited = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if key in os.environ}
@@ -106,7 +171,8 @@ class Runner:
 
     def _wait(self, pid: int) -> tuple[int, int]:
         """Wait for the worker; its wait status and its peak resident bytes. Hears cancellations meanwhile."""
-        measured = ingested = 0.0
+        measured = ingested = looked = 0.0
+        self._clock = RunClock()
         while True:
             reaped, status, usage = os.wait4(-1, os.WNOHANG)
             if reaped == pid:
@@ -117,7 +183,12 @@ class Runner:
             self._obey(read_control(self._folder), pid, now)
             if now - measured >= MEMORY_S:
                 measured = now
+                if not self._written:
+                    self._record()
                 self._peak = max(self._peak, tree_memory(pid))
+            if now - looked >= LOG_S:
+                looked = now
+                self._cap_log()
             if now - ingested >= INGEST_S:
                 ingested = now
                 self._ingest()
@@ -125,13 +196,40 @@ class Runner:
 
     def _obey(self, control: Control, pid: int, now: float) -> None:
         """TERM to the worker's group, KILL after a grace. The worker is our unreaped child: the PID is its own."""
-        if control.cancel is None and self._asked_to_stop is None:
+        ran = self._clock.tick(self._attempt.paused is not None)
+        if self._max_seconds is not None and ran > self._max_seconds and self._asked_to_stop is None:
+            self._asked_to_stop = overtime(self._max_seconds)
+        ending = control.cancel is not None or self._asked_to_stop is not None
+        self._pause(control.paused and not control.stop and not ending)
+        if not ending:
             return
         if self._term_at is None:
             self._term_at = now
-            _signal_group(pid, signal.SIGTERM)
+            signal_group(pid, signal.SIGTERM)
         elif now - self._term_at > GRACE_S:
-            _signal_group(pid, signal.SIGKILL)
+            signal_group(pid, signal.SIGKILL)
+
+    def _pause(self, wanted: bool) -> None:
+        """Stop all that the worker has started, in whatever group or session, or let it run on."""
+        since = self._attempt.paused
+        if wanted and since is None:
+            suspend(below())
+            self._record(paused=time.time())
+        elif not wanted and since is not None:
+            go_on(below())
+            self._record(paused=None, paused_s=self._attempt.paused_s + max(0.0, time.time() - since))
+
+    def _cap_log(self) -> None:
+        """Where the file system cannot give room back, the log grows, and that is said once."""
+        if self._log_bytes is None:
+            return
+        try:
+            cap(self._folder / "log.txt", self._log_bytes)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._log_bytes = None
+            self._say("warning", f"the log cannot be kept small here ({error.strerror}): it grows")
 
     def on_signal(self, number: int, _frame: Any) -> None:
         self._asked_to_stop = f"its runner was ended by signal {number}"
@@ -143,12 +241,14 @@ class Runner:
         if seen == self._seen and not force:
             return
         try:
-            if self._conn is None:
-                self._conn = connect(self._home.runs_db)
+            inode = self._home.runs_db.stat().st_ino
+            if self._conn is None or inode != self._inode:
+                # At first, and where a damaged index was set aside for a new one.
+                self._conn, self._inode = connect(self._home.runs_db), inode
             ingest(self._conn, self._home, self._id)
             self._seen = seen
         except (sqlite3.Error, OSError) as error:
-            print(f"[fada] the index was not updated: {error}", file=sys.stderr, flush=True)
+            complain(f"the index was not updated: {error}")
 
     def _end(self, attempt: Attempt) -> None:
         """The exit record first; a full disk is waited for, since nothing else knows the exit code."""
@@ -159,45 +259,10 @@ class Runner:
             except OSError as error:
                 if not self._folder.is_dir():
                     return
-                print(f"[fada] exit record not written, trying again: {error}", file=sys.stderr, flush=True)
+                complain(f"exit record not written, trying again: {error}")
                 time.sleep(5)
         self._ingest(force=True)
         start_dispatcher(self._home)
-
-
-def _signal_group(pid: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(pid, number)
-    except ProcessLookupError:
-        return
-
-
-def _end_leftovers() -> None:
-    """End what a finished worker left behind. As a subreaper we are the parent of all of it."""
-    deadline = time.monotonic() + 2.0
-    while left := [pid for pid in children(os.getpid()) if not _is_ours(pid)]:
-        number = signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL
-        for pid in left:
-            os.kill(pid, number)
-        time.sleep(POLL_S)
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                continue
-        except ChildProcessError:
-            return
-
-
-def _is_ours(pid: int) -> bool:
-    """A dispatcher or runner that a `fada` command inside the job has started: it must outlive the job."""
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return b"backends.jobs.dispatcher" in words or b"backends.jobs.runner" in words
-
-
-def _become_subreaper() -> None:
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def main() -> None:
@@ -206,7 +271,7 @@ def main() -> None:
     for name in ("--run", "--attempt", "--lock"):
         parser.add_argument(name, type=int, required=True)
     args = parser.parse_args()
-    _become_subreaper()
+    become_subreaper()
     runner = Runner(Home(args.home), args.run, args.attempt, args.lock)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGINT):

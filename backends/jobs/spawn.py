@@ -4,22 +4,49 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from typing import IO
 
 from backends.jobs import lock
 from backends.jobs.engines.local import open_log
+from backends.jobs.logout import scope_command
 from db.home import Home
+
+_SCOPE_PATIENCE_S = 5.0
 
 
 def start_dispatcher(home: Home) -> None:
-    """Start one where none runs. It outlives whoever starts it; losing the race to another is harmless."""
+    """Start one where none runs. It outlives whoever starts it; losing the race to another is harmless.
+
+    Where logging out would end it with the session, it is started in a scope of its own.
+    """
     if lock.is_held(home.dispatcher_lock):
         return
+    scope = scope_command()
     with open_log(home.dispatcher_log) as log:
-        subprocess.Popen(
-            [sys.executable, "-P", "-m", "backends.jobs.dispatcher", "--home", str(home.root)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=home.root,
-            start_new_session=True,
-        )
+        started = _start(home, log, scope)
+        if scope and not _took(started, home):
+            _start(home, log, [])
+
+
+def _start(home: Home, log: IO[bytes], before: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*before, sys.executable, "-P", "-m", "backends.jobs.dispatcher", "--home", str(home.root)],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        cwd=home.root,
+        start_new_session=True,
+    )
+
+
+def _took(started: subprocess.Popen[bytes], home: Home) -> bool:
+    """False where systemd-run could not do it (it becomes the dispatcher where it can)."""
+    deadline = time.monotonic() + _SCOPE_PATIENCE_S
+    while time.monotonic() < deadline:
+        if lock.is_held(home.dispatcher_lock):
+            return True
+        if started.poll() is not None:
+            return started.returncode == 0
+        time.sleep(0.02)
+    return True

@@ -41,8 +41,14 @@ def derive(folder: Path) -> State:
     if attempt.ended is not None:
         return State(*_ended(attempt), control, attempt)
     if held:
-        return State("running" if attempt.worker else "starting", None, control, attempt)
+        return State(_alive(attempt), None, control, attempt)
     return State(*_vanished(folder, attempt), control, attempt)
+
+
+def _alive(attempt: Attempt) -> str:
+    if attempt.worker is None:
+        return "starting"
+    return "running" if attempt.paused is None else "paused"
 
 
 def _not_begun(folder: Path, control: Control, held: bool) -> State:
@@ -58,10 +64,10 @@ def _not_begun(folder: Path, control: Control, held: bool) -> State:
 def _ended(attempt: Attempt) -> tuple[str, str | None]:
     if attempt.cancelled is not None:
         return "cancelled", attempt.cancelled
-    if attempt.exit_code == 0:
-        return "done", None
     if attempt.reason:
         return "failed", attempt.reason
+    if attempt.exit_code == 0:
+        return "done", None
     if attempt.signal is not None:
         return "failed", f"ended by signal {attempt.signal}"
     return "failed", f"exit code {attempt.exit_code}"
@@ -69,6 +75,9 @@ def _ended(attempt: Attempt) -> tuple[str, str | None]:
 
 def _vanished(folder: Path, attempt: Attempt) -> tuple[str, str]:
     """The runner left no exit record, so the exit code cannot be known."""
+    stopped = stopped_and_saved(folder)
+    if stopped is not None:
+        return "cancelled", f"{stopped} (its runner had died)"
     if finished_by_itself(folder):
         return "done", "its runner died; the worker's own last event says finished and its results are whole"
     cancel = read_control(folder).cancel
@@ -84,17 +93,30 @@ def finished_by_itself(folder: Path) -> bool:
     spec = read_json(folder / "spec.json") or {}
     if spec.get("kind") not in ("eval", "finetune", "tool", "convert"):
         return False
-    event = _last_event(folder / "events.jsonl")
-    if event.get("kind") != "finished":
+    event = last_event(folder)
+    if event.get("kind") != "finished" or (event.get("summary") or {}).get("stopped"):
         return False
     if spec["kind"] != "eval":
         return True
     return bool((read_json(folder / "scores.json") or {}).get("finished"))
 
 
-def _last_event(path: Path) -> dict[str, Any]:
+def stopped_and_saved(folder: Path) -> str | None:
+    """Where a worker stopped because it was asked to save and stop, in words; None where it did not."""
+    event = last_event(folder)
+    summary = event.get("summary") if event.get("kind") == "finished" else None
+    if not isinstance(summary, dict) or not summary.get("stopped"):
+        return None
+    steps = summary.get("steps")
+    return (
+        f"stopped and saved at step {steps}" if steps is not None else f"stopped and saved after {summary['stopped']}"
+    )
+
+
+def last_event(folder: Path) -> dict[str, Any]:
+    """The last line of events.jsonl where it is whole; else empty."""
     try:
-        with open(path, "rb") as file:
+        with open(folder / "events.jsonl", "rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - _TAIL))
             data = file.read()

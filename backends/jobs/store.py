@@ -29,6 +29,13 @@ class Control:
     """Stop and save: training writes a checkpoint first."""
     cancel: str | None = None
     """Why it is to end."""
+    paused: bool = False
+    reserve: int | None = None
+    """Bytes to reserve instead of what the spec says: an attempt has run out of memory."""
+    batch: int | None = None
+    """Questions to ask at once instead of what the spec says, for the same reason."""
+    out_of_memory: int | None = None
+    """The attempt that ran out of memory and was followed by another of itself; there is only one such."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,12 @@ class Attempt:
     cancelled: str | None = None
     reason: str | None = None
     peak_bytes: int | None = None
+    """The most memory that this attempt or an earlier one held, of the kind that is reserved (card or host)."""
+    host_peak_bytes: int | None = None
+    paused: float | None = None
+    """Since when its processes are stopped."""
+    paused_s: float = 0.0
+    """How long it was paused before that."""
 
 
 def allocate(home: Home) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from backends.jobs import store
 from backends.jobs.errors import QueueError
-from backends.jobs.ingest import insert_row
+from backends.jobs.ingest import ingest, insert_row
 from backends.jobs.spawn import start_dispatcher
 from backends.jobs.spec import freeze
 from db.connect import bump, connect, immediate
@@ -16,16 +16,18 @@ from db.home import Home
 from db.runs.queries import get_run
 from db.runs.rows import Run
 
+_ENDED = {"failed": "failed", "cancelled": "been cancelled", "lost": "been lost"}
+
 
 def submit(home: Home, parts: dict[str, Any]) -> int:
     """Freeze a spec, write its run directory, then its row, and see that a dispatcher runs; the run's id.
 
     Raises:
-        QueueError: A parent in ``after`` does not exist.
+        QueueError: A run in ``after`` does not exist, or it has ended so that this one would never start.
     """
     with closing(connect(home.runs_db)) as conn:
         for parent in parts.get("after") or ():
-            need(conn, parent)
+            _check_parent(conn, home, parent, bool(parts.get("after_any")))
         run_id = store.allocate(home)
         spec = freeze({"id": run_id, **parts})
         store.create(home, run_id, spec)
@@ -35,6 +37,14 @@ def submit(home: Home, parts: dict[str, Any]) -> int:
     if not spec.get("held"):
         start_dispatcher(home)
     return run_id
+
+
+def _check_parent(conn: sqlite3.Connection, home: Home, parent: int, any_end: bool) -> None:
+    ingest(conn, home, parent)
+    run = need(conn, parent)
+    if run.is_over and run.state != "done" and not any_end:
+        hint = f"`fada retry {parent}` first, or start it on any end with --after-any {parent}"
+        raise QueueError(f"run #{parent} has {_ENDED[run.state]}, so nothing starts after it", hint=hint)
 
 
 def need(conn: sqlite3.Connection, run_id: int) -> Run:

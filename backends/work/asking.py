@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from PIL import Image
 
+from backends.data.images import ImageError, open_image
 from backends.data.sample import Sample
 from backends.jobs.job import JobError
 from backends.models.base import Reply, Request, VisionLanguageModel, question_messages
-from backends.work.common import ImageErrors, open_image
 
 FAILURES_IN_A_ROW = 20
 """After so many questions that the model itself fails on, the fault is not in the data."""
@@ -68,7 +68,7 @@ class Asker:
                 images.append(images[-1] if same else open_image(sample))
                 good.append(sample)
                 last = sample
-            except ImageErrors as error:
+            except ImageError as error:
                 results.append(Asked(sample, None, None, sample.problem or f"{sample.image_path}: {_words(error)}"))
         return results + self._ask(good, images)
 

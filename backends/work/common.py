@@ -11,28 +11,28 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import torch
-from PIL import Image
 
 from backends.catalog.hub import cached_snapshot, is_offline
-from backends.data.chat import read_chat
+from backends.data.door import open_data
 from backends.data.sample import Sample
-from backends.data.subset import choose
 from backends.data.validate import file_sha256
 from backends.jobs.job import Job, JobError
 from backends.models.base import Generation
 from backends.models.transformers_loader import TransformersModel, load
 
-ImageErrors = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-"""What Pillow raises for a file that is missing, cut off, not an image, or absurdly large."""
 
+def read_samples(
+    path: str, image_root: str | None, limit: int | None, seed: int, kind: str | None = None
+) -> list[Sample]:
+    """The samples of a data file or folder that ``limit`` and ``seed`` take, in file order.
 
-def read_samples(path: str, image_root: str | None, limit: int | None, seed: int) -> list[Sample]:
-    """The samples of a FADA chat file that ``limit`` and ``seed`` take, in file order.
+    Args:
+        kind: What they are for, as for :func:`backends.data.door.open_data`.
 
     Raises:
-        backends.data.errors.DataError: the file is empty or a line cannot be read.
+        backends.data.errors.DataError: there is nothing to read, or a line cannot be read.
     """
-    return choose(read_chat(Path(path), Path(image_root) if image_root else None), limit, seed)
+    return list(open_data(Path(path), kind, Path(image_root) if image_root else None, limit, seed))
 
 
 def check_unchanged(data: Mapping[str, Any]) -> None:
@@ -103,16 +103,6 @@ def generation_of(spec: dict[str, Any]) -> Generation:
     """The spec's generation settings, defaults where they are absent."""
     given = spec.get("generation") or {}
     return Generation(int(given.get("max_new_tokens") or 64), bool(given.get("do_sample")))
-
-
-def open_image(sample: Sample) -> Image.Image:
-    """Decode a sample's image to RGB. Raises one of :data:`ImageErrors`."""
-    if sample.problem:
-        raise ValueError(sample.problem)
-    with Image.open(sample.image_file) as image:
-        if image.mode.startswith("I;16"):  # convert would cut off at 255 instead of scaling
-            return image.convert("I").point(lambda value: value / 256).convert("L").convert("RGB")
-        return image.convert("RGB")
 
 
 class Throttle:

@@ -8,6 +8,7 @@ from typing import Any
 from backends.jobs.demo_plan import PLAN
 from backends.jobs.job import Job
 from backends.jobs.launch import enqueue_eval, enqueue_finetune
+from backends.jobs.limits import max_seconds
 from backends.models.tiny import build_tiny
 from backends.work.phantoms import answers_corpus, make_phantoms
 
@@ -30,7 +31,8 @@ def run(job: Job) -> dict[str, Any]:
 
 
 def _queue_chain(job: Job, checkpoint: Path, made: dict[str, Any]) -> list[int]:
-    test = {"data": made["test"], "image_root": made["images"], "generation": PLAN.generation}
+    limit = max_seconds(job.spec)
+    test = {"data": made["test"], "image_root": made["images"], "generation": PLAN.generation, "max_seconds": limit}
     base = enqueue_eval(job.home, str(checkpoint), name=NAME, **test)
     tune = enqueue_finetune(
         job.home,
@@ -42,6 +44,7 @@ def _queue_chain(job: Job, checkpoint: Path, made: dict[str, Any]) -> list[int]:
         generation=PLAN.generation,
         after=[base],
         name=NAME,
+        max_seconds=limit,
     )
     tuned = enqueue_eval(job.home, str(checkpoint), adapter=tune, after=[tune], name=NAME, **test)
     return [base, tune, tuned]

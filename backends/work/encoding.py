@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
+from backends.data.images import ImageError, open_image
 from backends.data.sample import Sample
 from backends.jobs.job import JobError
 from backends.models.base import question_messages
 from backends.models.prompts import PromptFormat
-from backends.work.common import ImageErrors, open_image
 
 IGNORED = -100
 """Label of a token without loss (the default of torch's cross-entropy)."""
@@ -74,7 +74,7 @@ class Encoder:
 def _image(sample: Sample) -> Image.Image:
     try:
         return open_image(sample)
-    except ImageErrors as error:
+    except ImageError as error:
         raise JobError(
             f"{sample.image_path} cannot be trained on: {error}", "mend the image, or take its lines out of the data"
         ) from error

@@ -29,7 +29,7 @@ def evaluate(job: Job) -> dict[str, Any]:
     Answers already in predictions.jsonl are kept and not asked again.
 
     Returns:
-        The summary: counts, speed and the overall scores.
+        The summary: counts, speed and the overall scores; where it was asked to stop, how far it came.
 
     Raises:
         JobError: the spec, the data or the model cannot be used.
@@ -40,7 +40,7 @@ def evaluate(job: Job) -> dict[str, Any]:
     seed = int(spec.get("seed") or 0)
     set_seed(seed)
     check_unchanged(data)
-    samples = read_samples(data["path"], data.get("image_root"), data.get("limit"), seed)
+    samples = read_samples(data["path"], data.get("image_root"), data.get("limit"), seed, spec["task"])
     embedder = _embedder(spec["scoring"]["embedding"])
     model = load_model(job, generation_of(spec))
     predictions = Predictions(job.predictions)
@@ -49,6 +49,8 @@ def evaluate(job: Job) -> dict[str, Any]:
         speed = _ask_all(job, Asker(model, int(spec["generation"]["batch_size"])), samples, predictions)
     finally:
         predictions.close()
+    if speed["stopped"]:
+        return {"stopped": speed["stopped"], "samples": len(samples), "seconds": speed["seconds"]}
     model.unload()
     answers = [predictions.answers[sample.id] for sample in samples]
     job.events.progress(len(samples), len(samples), "samples", "score")
@@ -72,7 +74,7 @@ def _ask_all(job: Job, asker: Asker, samples: Sequence[Sample], predictions: Pre
         job.events.message("info", f"{done} of {total} answers are there already")
     job.events.progress(done, total, "samples", "ask")
     tell, grow = Throttle(PROGRESS_EVERY_S), Throttle(SCORE_EVERY_S, at_once=False)
-    start, tokens, halved = time.perf_counter(), 0, 0
+    start, tokens, halved, stopped = time.perf_counter(), 0, 0, None
     for results in asker.run(samples, skip=kept):
         for asked in results:
             reply = asked.reply
@@ -92,10 +94,19 @@ def _ask_all(job: Job, asker: Asker, samples: Sequence[Sample], predictions: Pre
             job.events.progress(done, total, "samples", "ask")
         if grow.ready():
             _grow(job, predictions, grow)
+        if done < total and job.stop_requested():
+            stopped = f"{done} of {total} answers"
+            break
     seconds = time.perf_counter() - start
     job.events.progress(done, total, "samples", "ask")
     _grow(job, predictions, grow)
-    return {"asked_now": waiting, "seconds": round(seconds, 3), "tokens": tokens, "halved": asker.halved}
+    return {
+        "asked_now": waiting,
+        "seconds": round(seconds, 3),
+        "tokens": tokens,
+        "halved": asker.halved,
+        "stopped": stopped,
+    }
 
 
 def _grow(job: Job, predictions: Predictions, throttle: Throttle) -> None:

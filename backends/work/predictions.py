@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from backends.data.sample import Sample
 from backends.data.topic import topic_of
 from backends.jobs.job import JobError
 from backends.scoring.answer import Answer
+
+_ORDINAL = re.compile(r"#\d+$")
 
 
 class Predictions:
@@ -76,12 +79,18 @@ class Predictions:
             os.ftruncate(self._fd, whole)
 
 
+def _topic(record: dict[str, Any]) -> str:
+    """As the id has it (a benchmark's topic is its task); the wording tells where the id is of another making."""
+    _, _, key = str(record["id"]).partition(f"{record['image_path']}#")
+    return _ORDINAL.sub("", key) or topic_of(record["question"])
+
+
 def _answer(record: dict[str, Any]) -> Answer:
     return Answer(
         id=record["id"],
         image_path=record["image_path"],
         category=record["category"],
-        topic=topic_of(record["question"]),
+        topic=_topic(record),
         reference=record["reference"],
         prediction=record["prediction"],
         error=record["error"],

@@ -5,25 +5,66 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
-from db.runs.rows import ACTIVE_STATES, Alarm, Message, MetricPoint, MetricSummary, Prediction, Run, RunDetail, Score
+from db.runs.curves import curve, summaries
+from db.runs.rows import ACTIVE_STATES, WAITING_STATES, Alarm, Message, Prediction, Run, RunDetail, Score
+
+__all__ = [
+    "active_runs",
+    "all_tags",
+    "curve",
+    "earlier_runs",
+    "get_run",
+    "last_predictions",
+    "latest_samples",
+    "list_runs",
+    "messages",
+    "parents",
+    "run_detail",
+    "runs_in_state",
+    "scores",
+    "summary",
+    "unfinished_runs",
+    "with_tags",
+]
 
 _RUN = """SELECT id, kind, task, model, state, reason, exit_code, signal, attempt, created, started, ended, done, total,
-unit, phase, rate, reserved_bytes, peak_bytes, fingerprint, position, from_run FROM runs"""
+unit, phase, rate, reserved_bytes, peak_bytes, fingerprint, position, from_run, tags, note, archived FROM runs"""
 
 
-def list_runs(conn: sqlite3.Connection, limit: int | None = None) -> list[Run]:
-    """Every run, oldest first; with ``limit``, all that are not over and the newest of the others."""
+def list_runs(conn: sqlite3.Connection, limit: int | None = None, archived: bool = True) -> list[Run]:
+    """Every run, oldest first; with ``limit``, all that are not over and the newest of the others.
+
+    Args:
+        archived: False leaves out those that are put away.
+    """
+    shown = "1" if archived else "(archived = 0 OR state IN ('queued','held','starting','running','paused'))"
     if limit is None:
-        rows = conn.execute(f"{_RUN} ORDER BY id").fetchall()
+        rows = conn.execute(f"{_RUN} WHERE {shown} ORDER BY id").fetchall()
     else:
+        newest = "" if archived else "WHERE archived = 0"
         rows = conn.execute(
-            f"{_RUN} WHERE state IN ('queued','held','starting','running','paused') "
-            "OR id IN (SELECT id FROM runs ORDER BY id DESC LIMIT ?) ORDER BY id",
+            f"{_RUN} WHERE {shown} AND (state IN ('queued','held','starting','running','paused') "
+            f"OR id IN (SELECT id FROM runs {newest} ORDER BY id DESC LIMIT ?)) ORDER BY id",
             (limit,),
         ).fetchall()
     return _runs(conn, rows)
+
+
+def with_tags(runs: Iterable[Run], tags: Iterable[str]) -> list[Run]:
+    """Those runs that have every one of ``tags``, whatever their case."""
+    wanted = {tag.casefold() for tag in tags}
+    return [run for run in runs if wanted <= {tag.casefold() for tag in run.tags}]
+
+
+def all_tags(conn: sqlite3.Connection) -> dict[str, int]:
+    """Every tag in use and how many runs have it, by name."""
+    rows = conn.execute(
+        "SELECT value, count(*) FROM runs, json_each(tags) WHERE tags IS NOT NULL GROUP BY value ORDER BY value"
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def get_run(conn: sqlite3.Connection, run_id: int) -> Run | None:
@@ -41,16 +82,46 @@ def active_runs(conn: sqlite3.Connection) -> list[Run]:
     return runs_in_state(conn, *ACTIVE_STATES)
 
 
+def unfinished_runs(conn: sqlite3.Connection) -> list[tuple[Run, bool]]:
+    """Runs that are not over, in queue order, and whether each needs the machine alone."""
+    runs = runs_in_state(conn, *WAITING_STATES, *ACTIVE_STATES)
+    marks = ",".join("?" * len((*WAITING_STATES, *ACTIVE_STATES)))
+    alone = {
+        row[0]
+        for row in conn.execute(
+            f"SELECT id FROM runs WHERE exclusive = 1 AND state IN ({marks})", (*WAITING_STATES, *ACTIVE_STATES)
+        )
+    }
+    return [(run, run.id in alone) for run in runs]
+
+
+def earlier_runs(conn: sqlite3.Connection, run_id: int, limit: int = 20) -> tuple[str, list[tuple[str, float]]]:
+    """A run's spec, and spec and seconds of the newest runs of its model and kind that were done in one attempt."""
+    row = conn.execute("SELECT spec, kind, task, model FROM runs WHERE id = ?", (run_id,)).fetchone()
+    rows = conn.execute(
+        "SELECT spec, ended - started FROM runs WHERE model = ? AND kind = ? AND task IS ? AND state = 'done' "
+        "AND attempt = 1 AND ended > started AND id != ? ORDER BY id DESC LIMIT ?",
+        (row["model"], row["kind"], row["task"], run_id, limit),
+    )
+    return row["spec"], [(past[0], past[1]) for past in rows]
+
+
 def _runs(conn: sqlite3.Connection, rows: list[sqlite3.Row]) -> list[Run]:
     base = _runs_folder(conn)
     after: dict[int, list[int]] = defaultdict(list)
-    if len(rows) == 1:
-        pairs = conn.execute("SELECT run, parent FROM dependencies WHERE run = ? ORDER BY parent", (rows[0]["id"],))
-    else:
-        pairs = conn.execute("SELECT run, parent FROM dependencies ORDER BY run, parent")
+    pairs = conn.execute(
+        "SELECT run, parent FROM dependencies WHERE run IN (SELECT value FROM json_each(?)) ORDER BY run, parent",
+        (json.dumps([row["id"] for row in rows]),),
+    )
     for run, parent in pairs:
         after[run].append(parent)
-    return [Run(**dict(row), after=tuple(after[row["id"]]), run_dir=f"{base}/{row['id']}") for row in rows]
+    return [_run(dict(row), tuple(after[row["id"]]), f"{base}/{row['id']}") for row in rows]
+
+
+def _run(row: dict[str, Any], after: tuple[int, ...], run_dir: str) -> Run:
+    row["tags"] = tuple(json.loads(row["tags"] or "[]"))
+    row["note"], row["archived"] = row["note"] or "", bool(row["archived"])
+    return Run(**row, after=after, run_dir=run_dir)
 
 
 def _runs_folder(conn: sqlite3.Connection) -> str:
@@ -73,43 +144,13 @@ def run_detail(conn: sqlite3.Connection, run_id: int) -> RunDetail | None:
     if run is None:
         return None
     spec = json.loads(conn.execute("SELECT spec FROM runs WHERE id = ?", (run_id,)).fetchone()[0])
-    return RunDetail(run, spec, metric_summaries(conn, run_id), tuple(messages(conn, run_id, limit=1000)))
+    return RunDetail(run, spec, summaries(conn, run_id), tuple(messages(conn, run_id, limit=1000)))
 
 
 def summary(conn: sqlite3.Connection, run_id: int) -> dict[str, Any]:
     """What the `finished` or `failed` event said; empty before the end."""
     row = conn.execute("SELECT summary FROM runs WHERE id = ?", (run_id,)).fetchone()
     return json.loads(row[0]) if row and row[0] else {}
-
-
-def metric_summaries(conn: sqlite3.Connection, run_id: int) -> dict[str, MetricSummary]:
-    """``last`` is SQLite's bare column of the row that holds ``max(step)``; NULL values (NaN) are left out."""
-    rows = conn.execute(
-        "SELECT name, value AS last, count(*) AS count, max(step), "
-        "(SELECT min(value) FROM metrics i WHERE i.run = m.run AND i.name = m.name) AS min, "
-        "(SELECT max(value) FROM metrics i WHERE i.run = m.run AND i.name = m.name) AS max "
-        "FROM metrics m WHERE run = ? AND value IS NOT NULL GROUP BY name",
-        (run_id,),
-    )
-    return {row["name"]: MetricSummary(row["name"], row["last"], row["count"], row["min"], row["max"]) for row in rows}
-
-
-def curve(
-    conn: sqlite3.Connection, run_id: int, name: str, after_step: int = -1, points: int = 400
-) -> list[MetricPoint]:
-    """A curve in at most about ``points`` values: the mean of each bucket of steps beyond ``after_step``."""
-    low, high = conn.execute(
-        "SELECT min(step), max(step) FROM metrics WHERE run = ? AND name = ? AND step > ?", (run_id, name, after_step)
-    ).fetchone()
-    if low is None:
-        return []
-    width = max(1, (high - low + 1) // points)
-    rows = conn.execute(
-        "SELECT max(step), avg(value), max(t) FROM metrics WHERE run = ? AND name = ? AND step > ? "
-        "AND value IS NOT NULL GROUP BY (step - ?) / ? ORDER BY 1",
-        (run_id, name, after_step, low, width),
-    )
-    return [MetricPoint(name, row[0], row[1], row[2]) for row in rows]
 
 
 def messages(conn: sqlite3.Connection, run_id: int, limit: int = 50) -> list[Message]:
@@ -161,8 +202,8 @@ def _score(row: sqlite3.Row) -> Score:
         ci_low=body.get("ci_low"),
         ci_high=body.get("ci_high"),
         n=body["n"],
-        answered=body["answered"],
-        failed=body["failed"],
+        answered=body.get("answered", body["n"]),
+        failed=body.get("failed", 0),
         source=body.get("source", "run"),
         floors=body.get("floors") or {},
         references=body.get("references") or {},

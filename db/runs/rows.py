@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+SCHEMA_VERSION = 2
+"""How many migrations runs.db has; here, so that a job's small process can check it."""
 ACTIVE_STATES = ("starting", "running", "paused")
 WAITING_STATES = ("queued", "held")
 END_STATES = ("done", "failed", "cancelled", "lost")
@@ -47,6 +49,9 @@ class Run:
     """Order in the queue: lower goes first."""
     from_run: int | None = None
     """The fine-tune whose adapter or model it evaluates."""
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    archived: bool = False
 
     @property
     def label(self) -> str:
@@ -82,12 +87,15 @@ class Run:
 
 @dataclass(frozen=True)
 class MetricPoint:
-    """One value of a curve, for instance ``loss`` at a step."""
+    """One value of a curve, for instance ``loss`` at a step; of a long curve the mean of a stretch of steps."""
 
     name: str
     step: int
     value: float
     time: float
+    low: float | None = None
+    """The least and the greatest of what ``value`` is the mean of."""
+    high: float | None = None
 
 
 @dataclass(frozen=True)

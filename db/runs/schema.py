@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from db.runs.curves import rebuild_buckets
+from db.runs.rows import SCHEMA_VERSION
+
 if TYPE_CHECKING:
     import sqlite_utils
 
@@ -59,4 +62,39 @@ def _first(db: sqlite_utils.Database) -> None:
             made.create_index(list(index))
 
 
-MIGRATIONS = [_first]
+# Raw SQL: sqlite_utils makes no WITHOUT ROWID tables, and these are read by ranges of their key.
+_CURVES = (
+    "CREATE TABLE curves(id INTEGER PRIMARY KEY, run INTEGER NOT NULL, name TEXT NOT NULL, lines INTEGER NOT NULL, "
+    "levels INTEGER NOT NULL, UNIQUE(run, name))",
+    "CREATE TABLE metrics(curve INTEGER NOT NULL, step INTEGER NOT NULL, value REAL, t REAL, "
+    "PRIMARY KEY(curve, step)) WITHOUT ROWID",
+    "CREATE TABLE metric_buckets(curve INTEGER NOT NULL, level INTEGER NOT NULL, bucket INTEGER NOT NULL, "
+    "n INTEGER NOT NULL, total REAL NOT NULL, low REAL, high REAL, last INTEGER, t REAL, "
+    "PRIMARY KEY(curve, level, bucket)) WITHOUT ROWID",
+)
+
+
+def _curves_and_labels(db: sqlite_utils.Database) -> None:
+    """Points in buckets; tags, note and archived; what a tick has to look at besides the runs that are not over."""
+    conn = db.conn
+    for column in ("tags TEXT", "note TEXT", "archived INTEGER NOT NULL DEFAULT 0"):
+        conn.execute(f"ALTER TABLE runs ADD COLUMN {column}")
+    conn.execute("CREATE INDEX dependencies_parent ON dependencies(parent)")
+    conn.execute("CREATE TABLE due(run INTEGER PRIMARY KEY)")
+    conn.execute("CREATE TABLE scanned(folder TEXT PRIMARY KEY, mtime_ns INTEGER NOT NULL)")
+    conn.execute("ALTER TABLE metrics RENAME TO plain_metrics")
+    for statement in _CURVES:
+        conn.execute(statement)
+    conn.execute(
+        "INSERT INTO curves(run, name, lines, levels) SELECT run, name, count(*), 0 FROM plain_metrics GROUP BY 1, 2"
+    )
+    conn.execute(
+        "INSERT INTO metrics SELECT c.id, m.step, m.value, m.t FROM curves c JOIN plain_metrics m "
+        "ON m.run = c.run AND m.name = c.name ORDER BY 1, 2"
+    )
+    conn.execute("DROP TABLE plain_metrics")
+    rebuild_buckets(conn)
+
+
+MIGRATIONS = [_first, _curves_and_labels]
+assert len(MIGRATIONS) == SCHEMA_VERSION

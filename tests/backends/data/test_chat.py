@@ -56,6 +56,31 @@ def test_sharegpt_sample(write: Callable[..., Path]) -> None:
     assert chat_form(path) == "sharegpt"
 
 
+def test_several_questions_of_a_line_are_samples_of_their_own(write: Callable[..., Path]) -> None:
+    turns = [
+        {"from": "system", "value": "You are a sonographer."},
+        {"from": "human", "value": "<image>\nImaging Plane: Which?"},
+        {"from": "gpt", "value": "Femur plane"},
+        {"from": "human", "value": "Image Quality: Good?"},
+        {"from": "gpt", "value": "Good"},
+        {"from": "human", "value": "Imaging Plane: Standard?"},
+        {"from": "gpt", "value": "Yes"},
+    ]
+    samples = list(read_chat(write({"conversations": turns, "images": ["Femur/a.png"]}, sharegpt("Femur/b.png"))))
+    assert [sample.id for sample in samples] == [
+        "Femur/a.png#Q3",
+        "Femur/a.png#Q6",
+        "Femur/a.png#Q3#2",
+        "Femur/b.png#Q3",
+    ]
+    assert [(sample.question, sample.reference) for sample in samples[1:3]] == [
+        ("Image Quality: Good?", "Good"),
+        ("Imaging Plane: Standard?", "Yes"),
+    ]
+    assert [sample.line for sample in samples] == [1, 1, 1, 2]
+    assert {sample.system for sample in samples[:3]} == {"You are a sonographer."} and samples[3].system is None
+
+
 def test_ids_are_unique_and_stable(write: Callable[..., Path]) -> None:
     path = write(record(), record(question="Plane Evaluation: Ok?"), record("Femur/b.png"), record())
     expected = ["Femur/a.png#Q3", "Femur/a.png#Q3#2", "Femur/b.png#Q3", "Femur/a.png#Q3#3"]
@@ -110,7 +135,12 @@ MALFORMED: list[tuple[Any, str]] = [
     ({"messages": [{"role": "user", "content": None}], "images": ["a/b.png"]}, "without text"),
     ({"messages": [{"role": "user", "content": [{"type": "video"}]}], "images": ["a/b.png"]}, "neither image nor"),
     ({"messages": record()["messages"][:2], "images": ["a/b.png"]}, "the turns are"),
-    ({"conversations": sharegpt()["conversations"] * 2, "images": ["a/b.png"]}, "the turns are"),
+    (
+        {"conversations": sharegpt()["conversations"] * 2 + sharegpt()["conversations"][:1], "images": ["a/b.png"]},
+        "the turns are",
+    ),
+    ({"conversations": sharegpt()["conversations"][::-1], "images": ["a/b.png"]}, "the turns are"),
+    ({**record(), "messages": []}, "the turns are none"),
 ]
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from backends.data.chat import read_chat
-from backends.data.composition import composition, composition_warnings
+from backends.data.composition import composition, composition_of, composition_warnings
 from backends.data.errors import DataError
 from backends.data.subset import choose
-from backends.data.validate import LISTED, validate
+from backends.data.validate import LISTED, file_sha256, inspect, validate
 
 
 def write(folder: Path, images: list[str], questions: tuple[str, ...] = ("Imaging Plane: Which?",)) -> Path:
@@ -121,10 +121,70 @@ def test_composition_warns_of_what_training_never_shows(tmp_path: Path) -> None:
     assert composition_warnings(without, evaluation) == ["training lacks these questions of a category: B Q6"]
 
 
+def test_all_wrong_lines_are_counted_and_the_first_listed(tmp_path: Path) -> None:
+    touch(tmp_path, "A/1.png")
+    path = write(tmp_path, ["A/1.png"] * 3)
+    path.write_text(path.read_text() + "{\n[]\n" * 15 + path.read_text())
+    with pytest.raises(DataError) as raised:
+        validate(path)
+    assert raised.value.where == f"{path}:4" and "and 29 more lines" in raised.value.message
+    assert len(raised.value.details) == LISTED and raised.value.details[1] == f"{path}:5: not a JSON object"
+    report = inspect(path)
+    assert report.faults == raised.value.details and report.more_faults == 30 - LISTED
+    assert report.samples == 6 and report.problems == ()
+    path.write_text("{\n" * 3)
+    with pytest.raises(DataError, match="not JSON"):
+        validate(path)
+
+
+def test_the_rest_of_the_problems_is_a_number(tmp_path: Path) -> None:
+    touch(tmp_path, "A/good.png")
+    path = write(tmp_path, ["A/good.png", *(f"A/gone{number}.png" for number in range(50))])
+    report = validate(path)
+    assert (len(report.problems), report.more_problems, report.missing_images) == (LISTED, 50 - LISTED, 50)
+
+
+def test_other_forms_are_validated_too(tmp_path: Path) -> None:
+    touch(tmp_path / "tree", "Femur/a.png", "Brain/b.png")
+    report = validate(tmp_path / "tree", kind="zero-shot")
+    assert (report.format, report.samples, report.image_root) == ("folders", 2, tmp_path / "tree")
+    assert report.categories == {"Brain": 1, "Femur": 1}
+    with pytest.raises(DataError, match="gt cannot read that"):
+        validate(tmp_path / "tree")
+    touch(tmp_path / "pictures", "a.png")
+    (tmp_path / "pictures/metadata.csv").write_text("file_name,text\na.png,x\ngone.png,y\n")
+    report = validate(tmp_path / "pictures")
+    assert (report.format, report.samples, report.missing_images) == ("imagefolder", 2, 1)
+    assert report.problems[0].startswith(f"{tmp_path}/pictures/metadata.csv:3: the image gone.png cannot be read")
+    assert report.path == tmp_path / "pictures/metadata.csv" and report.image_root == tmp_path / "pictures"
+    assert report == validate(report.path, report.image_root)
+    assert report.composition == composition_of(tmp_path / "pictures")
+    (tmp_path / "pictures/a.png").unlink()
+    with pytest.raises(DataError, match=f"none of its 2 images can be read under {tmp_path}/pictures "):
+        validate(tmp_path / "pictures")
+
+
+def test_hash_of_a_folder_tells_when_its_questions_change(tmp_path: Path) -> None:
+    touch(tmp_path / "tree", "Femur/a.png", "Brain/b.png")
+    first = file_sha256(tmp_path / "tree")
+    assert first == validate(tmp_path / "tree", kind="zero-shot").sha256 == file_sha256(tmp_path / "tree")
+    (tmp_path / "tree/Femur/a.png").rename(tmp_path / "tree/Brain/a.png")
+    assert file_sha256(tmp_path / "tree") != first
+    touch(tmp_path / "p", "a.png")
+    metadata = tmp_path / "p/metadata.csv"
+    metadata.write_text("file_name,text\na.png,x\n")
+    first = file_sha256(tmp_path / "p")
+    assert validate(tmp_path / "p").sha256 == first
+    touch(tmp_path / "p", "b.png")
+    assert file_sha256(tmp_path / "p") == first
+    metadata.write_text("file_name,text\na.png,y\n")
+    assert file_sha256(tmp_path / "p") != first
+
+
 def test_nothing_heavy_is_imported() -> None:
     code = (
-        "import sys, backends.data.validate, backends.data.subset; "
-        "print([m for m in ('numpy', 'torch', 'PIL', 'transformers', 'sqlite_utils') if m in sys.modules])"
+        "import sys, backends.data.validate, backends.data.contamination; "
+        "print([m for m in ('numpy', 'torch', 'PIL', 'pydicom', 'transformers', 'sqlite_utils') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,18 @@ from db.runs.rows import Run
 
 PATIENCE_S = 60.0
 
+FAULT = """
+import backends.work
+
+def work_function(spec):
+    def work(job):
+        {body}
+        return {{"batch": spec.get("generation", {{}}).get("batch_size")}}
+    return work
+
+backends.work.work_function = work_function
+"""
+
 
 @pytest.fixture
 def queue_python(home: Home) -> Callable[..., int]:
@@ -27,6 +40,32 @@ def queue_python(home: Home) -> Callable[..., int]:
     def queue(code: str, **parts: Any) -> int:
         words = [sys.executable, "-c", code]
         return submit(home, {"kind": "run", "task": None, "title": "test", "command": words, "after": [], **parts})
+
+    return queue
+
+
+@pytest.fixture
+def queue_eval(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Queue an evaluation by a real worker whose work is a line of Python (the last one given, for all of them)."""
+
+    def queue(body: str, **parts: Any) -> int:
+        (tmp_path / "fault").mkdir(exist_ok=True)
+        (tmp_path / "fault/sitecustomize.py").write_text(FAULT.format(body=body))
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path / "fault"))
+        model = {"name": "tiny", "source": "tiny/model", "from_run": None}
+        reserve = {"bytes": 1 << 20, "most": 1 << 40, "memory": "RAM", "exclusive": False}
+        return submit(
+            home,
+            {
+                "kind": "eval",
+                "task": "gt",
+                "model": model,
+                "generation": {"batch_size": 8},
+                "after": [],
+                "reserve": reserve,
+                **parts,
+            },
+        )
 
     return queue
 

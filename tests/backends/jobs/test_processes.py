@@ -98,11 +98,12 @@ def test_a_command_that_does_not_exist_fails_and_says_so(home: Home, until: Unti
     assert run.state == "failed" and run.reason is not None and "/no/such/program" in run.reason
 
 
-def test_dependants_follow_success_and_are_cancelled_by_failure(queue_python: Queue, until: Until) -> None:
-    first = queue_python("raise SystemExit(1)")
+def test_dependants_follow_success_and_are_cancelled_by_failure(home: Home, queue_python: Queue, until: Until) -> None:
+    first = queue_python("raise SystemExit(1)", held=True)
     second = queue_python("pass", after=[first])
     third = queue_python("pass", after=[second])
     whatever = queue_python("pass", after=[first], after_any=True)
+    queue.release(home, first)
     assert until(third).state == "cancelled"
     assert until(second).reason == f"#{first} failed"
     assert until(whatever).state == "done"
@@ -220,8 +221,10 @@ def test_a_session_that_hangs_up_takes_no_job_with_it(home: Home, until: Until) 
 
 def test_reindex_gives_the_same_rows(home: Home, queue_python: Queue, until: Until) -> None:
     until(queue_python(EVENTS))
-    until(queue_python("raise SystemExit(3)"))
-    until(queue_python("pass", after=[2]))
+    failing = queue_python("raise SystemExit(3)", held=True)
+    after = queue_python("pass", after=[failing])
+    queue.release(home, failing)
+    until(after)
 
     def everything() -> list[tuple[object, ...]]:
         with closing(connect(home.runs_db)) as conn:

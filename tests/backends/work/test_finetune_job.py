@@ -11,12 +11,13 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 
+from backends.data.images import open_image
 from backends.jobs.job import Job, JobError
 from backends.models.base import Generation, Request, question_messages
 from backends.models.transformers_loader import load
 from backends.work import work_function
 from backends.work.asking import Asker
-from backends.work.common import open_image, read_samples
+from backends.work.common import read_samples
 from backends.work.plan import TrainingPlan, training_plan
 from backends.work.training_events import WHOLE, last_whole_checkpoint
 

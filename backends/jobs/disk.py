@@ -1,0 +1,203 @@
+"""What lies on the disk, by kind and by run, and making room: checkpoints that nobody needs any more."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from backends.jobs.errors import QueueError
+from backends.jobs.state import derive
+from backends.jobs.store import run_ids
+from db.connect import immediate
+from db.home import Home
+from db.runs.curves import curve
+from db.runs.queries import get_run
+from db.runs.rows import END_STATES
+
+KINDS = ("checkpoints", "weights", "predictions", "logs", "databases", "other")
+KEEP = ("best", "last")
+"""Which checkpoints of a fine-tune that is over can be kept: of the best held-out score, and the newest."""
+SCORE = "eval_exact"
+_WEIGHTS = (".safetensors", ".gguf", ".onnx", ".bin", ".pt", ".onnx_data")
+_REMOVED = ".removed-"
+
+
+@dataclass(frozen=True)
+class RunUse:
+    """Bytes on the disk of one run's directory; ``prunable`` of them are checkpoints that `fada prune` removes."""
+
+    run: int
+    kinds: dict[str, int]
+    prunable: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.kinds.values())
+
+
+@dataclass(frozen=True)
+class DiskUse:
+    """All of HOME: ``kinds`` counts the runs too. Runs are largest first."""
+
+    kinds: dict[str, int]
+    runs: tuple[RunUse, ...]
+
+    @property
+    def total(self) -> int:
+        return sum(self.kinds.values())
+
+
+def bytes_of(path: Path) -> int:
+    """Bytes that a file or folder takes on its disk: holes take none, hard links count once."""
+    return sum(size for _, size in _walk(path))
+
+
+def disk_use(conn: sqlite3.Connection, home: Home) -> DiskUse:
+    """What lies where. Reads every directory, so it takes a moment on a long history."""
+    runs = [_run_use(conn, home, run_id) for run_id in run_ids(home)]
+    kinds: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
+    for use in runs:
+        kinds.update(use.kinds)
+    own = {home.run_dir(use.run) for use in runs}
+    for entry in _entries(home.root):
+        for path in _entries(entry) if entry == home.runs else [entry]:
+            if path not in own:
+                kinds[_home_kind(home, path)] += bytes_of(path)
+    return DiskUse(dict(kinds), tuple(sorted(runs, key=lambda use: (-use.total, use.run))))
+
+
+def checkpoints(folder: Path) -> dict[int, Path]:
+    """A fine-tune's checkpoints by their step."""
+    found = {}
+    for path in _entries(folder / "checkpoints"):
+        step = path.name.removeprefix("checkpoint-")
+        if path.is_dir() and step.isdigit() and step != path.name:
+            found[int(step)] = path
+    return dict(sorted(found.items()))
+
+
+def to_prune(conn: sqlite3.Connection, home: Home, run_id: int, keep: tuple[str, ...] = KEEP) -> list[Path]:
+    """Checkpoints of a fine-tune that is over, but those to keep."""
+    run = get_run(conn, run_id)
+    if run is None or run.kind != "finetune" or not run.is_over:
+        return []
+    found = checkpoints(home.run_dir(run_id))
+    kept = set()
+    if "last" in keep and found:
+        kept.add(max(found))
+    if "best" in keep and found:
+        kept.add(_best(conn, run_id, list(found)))
+    return [path for step, path in found.items() if step not in kept]
+
+
+def prune(conn: sqlite3.Connection, home: Home, run_id: int, keep: tuple[str, ...] = KEEP) -> int:
+    """Remove what :func:`to_prune` names; how many bytes that freed.
+
+    The checkpoints are first put aside while nobody can resume the run, so that none is ever seen half removed.
+    """
+    folder = home.run_dir(run_id)
+    with immediate(conn):
+        if derive(folder).name not in END_STATES:
+            return 0
+        aside = [set_aside(path) for path in to_prune(conn, home, run_id, keep)]
+    aside += [path for path in _entries(folder / "checkpoints") if path.name.startswith(_REMOVED)]
+    return sum(discard(path) for path in dict.fromkeys(aside))
+
+
+def discard(folder: Path) -> int:
+    """Remove a folder that was put aside; how many bytes that freed."""
+    freed = bytes_of(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    return freed
+
+
+def set_aside(folder: Path) -> Path:
+    """Rename a folder that is to be removed, so that a kill in the middle leaves nothing that looks whole."""
+    aside = folder.with_name(f"{_REMOVED}{folder.name}-{secrets.token_hex(4)}")
+    return folder.rename(aside)
+
+
+def sweep(home: Home) -> int:
+    """Remove what earlier removals that were killed have left in runs/; how many bytes that freed."""
+    return sum(discard(path) for path in _entries(home.runs) if path.name.startswith(_REMOVED))
+
+
+def parse_keep(text: str) -> tuple[str, ...]:
+    """``best,last``, one of them, or ``none``.
+
+    Raises:
+        QueueError: Something else.
+    """
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    unknown = [word for word in words if word not in (*KEEP, "none")]
+    if unknown or not words or ("none" in words and len(words) > 1):
+        raise QueueError(f"--keep does not know {text!r}", hint="known: best, last, best,last, none")
+    return tuple(word for word in words if word != "none")
+
+
+def _best(conn: sqlite3.Connection, run_id: int, steps: list[int]) -> int:
+    """The checkpoint with the highest held-out score at its step or before it; the newest where there is none."""
+    scored = {point.step: point.value for point in curve(conn, run_id, SCORE, points=10_000)}
+
+    def score(step: int) -> tuple[float, int]:
+        at = max((one for one in scored if one <= step), default=None)
+        return (float("-inf") if at is None else scored[at], step)
+
+    return max(steps, key=score)
+
+
+def _run_use(conn: sqlite3.Connection, home: Home, run_id: int) -> RunUse:
+    folder = home.run_dir(run_id)
+    kinds: Counter[str] = Counter()
+    for path, size in _walk(folder):
+        kinds[_run_kind(path.relative_to(folder))] += size
+    prunable = sum(bytes_of(path) for path in to_prune(conn, home, run_id)) if kinds["checkpoints"] else 0
+    return RunUse(run_id, {kind: kinds[kind] for kind in KINDS if kinds[kind]}, prunable)
+
+
+def _run_kind(path: Path) -> str:
+    first = path.parts[0] if path.parts else ""
+    if first == "checkpoints":
+        return "checkpoints"
+    if first in ("adapter", "model") or path.suffix in _WEIGHTS:
+        return "weights"
+    if first in ("predictions.jsonl", "scores.json"):
+        return "predictions"
+    return "logs" if first in ("log.txt", "events.jsonl") else "other"
+
+
+def _home_kind(home: Home, path: Path) -> str:
+    if path.name.startswith((home.fada_db.name, home.runs_db.name)):
+        return "databases"
+    return "logs" if path == home.dispatcher_log else "other"
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return [Path(entry.path) for entry in os.scandir(folder)]
+    except OSError:
+        return []
+
+
+def _walk(path: Path) -> Iterator[tuple[Path, int]]:
+    """Every file and folder with the bytes that it takes; what vanishes meanwhile is passed over."""
+    seen: set[tuple[int, int]] = set()
+    todo = [path]
+    while todo:
+        entry = todo.pop()
+        try:
+            status = entry.lstat()
+        except OSError:
+            continue
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        yield entry, status.st_blocks * 512
+        if entry.is_dir() and not entry.is_symlink():
+            todo.extend(_entries(entry))

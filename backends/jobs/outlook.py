@@ -1,0 +1,54 @@
+"""The forecast of the present queue: gathers from the index what the pure forecast needs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+
+from backends.jobs.admission import Capacity
+from backends.jobs.forecast import Forecast, Past, Work, expected_seconds, forecast
+from backends.telemetry.codec import from_dict
+from db.runs.queries import earlier_runs, latest_samples, unfinished_runs
+from db.runs.rows import Run
+
+_FRESH_S = 120.0
+
+
+def outlook(conn: sqlite3.Connection, now: float | None = None) -> Forecast:
+    """When everything that is not over should start and end."""
+    at = time.time() if now is None else now
+    runs = unfinished_runs(conn)
+    works = [_work(conn, run, exclusive, at) for run, exclusive in runs]
+    return forecast(works, _capacity(conn, at), at)
+
+
+def _work(conn: sqlite3.Connection, run: Run, exclusive: bool, now: float) -> Work:
+    reserved = max(run.reserved_bytes or 0, (run.peak_bytes or 0) if run.is_active else 0)
+    return Work(run.id, run.state, _seconds(conn, run, now), run.after, reserved, exclusive)
+
+
+def _seconds(conn: sqlite3.Connection, run: Run, now: float) -> float | None:
+    """By its own rate; else as long as an earlier run like it took, less what is over."""
+    if run.eta_s is not None:
+        return run.eta_s
+    spec, pasts = earlier_runs(conn, run.id)
+    expected = expected_seconds(json.loads(spec), [Past(json.loads(past), seconds) for past, seconds in pasts])
+    if expected is None:
+        return None
+    if run.is_active and run.started is not None:
+        # One that takes longer than the one before it has no known end.
+        left = expected - (now - run.started)
+        return left if left > 0 else None
+    return expected * (1 - run.fraction) if run.attempt > 1 and run.fraction is not None else expected
+
+
+def _capacity(conn: sqlite3.Connection, now: float) -> Capacity:
+    """The machine as the dispatcher last saw it; where it has not looked, only the slots count."""
+    samples = latest_samples(conn, now - _FRESH_S, limit=1)
+    if not samples:
+        return Capacity(1 << 62, 0, os.cpu_count() or 1, "RAM")
+    from backends.jobs.dispatcher import capacity_of
+
+    return capacity_of(from_dict(samples[0]))

@@ -1,0 +1,116 @@
+"""Memory that runs out: one more attempt with more reserved and less asked at once, and no third."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+
+import pytest
+
+from backends.jobs import queue
+from backends.jobs.admission import GIB
+from backends.jobs.outofmemory import once_more, ran_out
+from backends.jobs.reindex import reindex
+from backends.jobs.store import Attempt, Control, read_attempt, read_control
+from db.connect import connect
+from db.home import Home
+from db.runs.queries import get_run, messages
+from db.runs.rows import Run
+
+Until = Callable[..., Run]
+
+SPEC = {
+    "kind": "eval",
+    "generation": {"batch_size": 8},
+    "reserve": {"bytes": 4 * GIB, "most": 20 * GIB},
+}
+FAILED = {"kind": "failed", "error": "out_of_memory"}
+
+
+def test_a_quarter_more_and_half_the_batch() -> None:
+    changes = once_more(SPEC, Control(1.0), Attempt(1, peak_bytes=6 * GIB))
+    assert changes is not None
+    assert changes["attempt"] == 2 and changes["out_of_memory"] == 1
+    assert changes["reserve"] == int(7.5 * GIB) and changes["batch"] == 4
+
+
+def test_never_more_than_the_machine_has_nor_less_than_before() -> None:
+    changes = once_more(SPEC, Control(1.0), Attempt(1, peak_bytes=19 * GIB))
+    assert changes is not None and changes["reserve"] == 20 * GIB
+    small = {**SPEC, "reserve": {"bytes": 4 * GIB, "most": 3 * GIB}}
+    changes = once_more(small, Control(1.0), Attempt(1))
+    assert changes is not None and changes["reserve"] == 4 * GIB
+
+
+@pytest.mark.parametrize(
+    "control",
+    [Control(1.0, out_of_memory=1), Control(1.0, cancel="no"), Control(1.0, stop=True), Control(1.0, attempt=2)],
+)
+def test_once_only_and_not_where_nobody_wants_it(control: Control) -> None:
+    assert once_more(SPEC, control, Attempt(1)) is None
+
+
+def test_training_keeps_its_batch() -> None:
+    changes = once_more({**SPEC, "kind": "finetune"}, Control(1.0), Attempt(1))
+    assert changes is not None and "batch" not in changes
+
+
+def test_of_other_peoples_commands_nothing_is_guessed() -> None:
+    assert ran_out(SPEC, FAILED)
+    assert not ran_out({**SPEC, "kind": "run"}, FAILED)
+    assert not ran_out(SPEC, {**FAILED, "error": "JobError"})
+    assert not ran_out(SPEC, {"kind": "finished"})
+
+
+def whole_row(home: Home) -> list[tuple[object, ...]]:
+    with closing(connect(home.runs_db)) as conn:
+        return [tuple(row) for row in conn.execute("SELECT * FROM runs")]
+
+
+def test_a_worker_that_runs_out_is_tried_once_more(home: Home, queue_eval: Callable[..., int], until: Until) -> None:
+    run = until(queue_eval("if job.attempt == 1: raise MemoryError('the host is full')"))
+    assert (run.state, run.attempt, run.exit_code) == ("done", 2, 0)
+    control, first = read_control(home.run_dir(run.id)), read_attempt(home.run_dir(run.id), 1)
+    assert first is not None and first.exit_code == 1 and first.peak_bytes
+    assert (control.batch, control.out_of_memory) == (4, 1)
+    assert control.reserve == run.reserved_bytes == int(first.peak_bytes * 1.25)
+    with closing(connect(home.runs_db)) as conn:
+        said = [message.text for message in messages(conn, run.id) if "tried once more" in message.text]
+        batch = json.loads(conn.execute("SELECT summary FROM runs").fetchone()[0])["batch"]
+    assert len(said) == 1 and "attempt 2" in said[0] and "batch of 4" in said[0]
+    assert batch == 4
+    spec = json.loads((home.run_dir(run.id) / "spec.json").read_text())
+    assert spec["generation"]["batch_size"] == 8  # frozen
+    before = whole_row(home)
+    reindex(home)
+    assert whole_row(home) == before
+
+
+def test_the_second_time_is_final_and_a_person_may_resume(
+    home: Home, queue_eval: Callable[..., int], until: Until
+) -> None:
+    run = until(queue_eval("if job.attempt < 3: raise RuntimeError('CUDA out of memory. Tried to allocate 2 GiB')"))
+    assert (run.state, run.attempt) == ("failed", 2)
+    assert run.reason is not None and "out of memory" in run.reason
+    queue.resume(home, run.id)
+    run = until(run.id)
+    assert (run.state, run.attempt) == ("done", 3)
+
+
+def test_other_failures_are_not_tried_again(queue_eval: Callable[..., int], until: Until) -> None:
+    run = until(queue_eval("raise RuntimeError('shape mismatch')"))
+    assert (run.state, run.attempt) == ("failed", 1)
+
+
+def test_a_command_that_speaks_of_memory_is_not_tried_again(
+    home: Home, queue_python: Callable[..., int], until: Until
+) -> None:
+    code = (
+        "import json, os\nline = json.dumps({'t': 1, 'kind': 'failed', 'error': 'out_of_memory', 'message': 'x'})\n"
+        "open(os.environ['FADA_EVENTS'], 'a').write(line + '\\n')\nraise SystemExit(1)"
+    )
+    run = until(queue_python(code))
+    assert (run.state, run.attempt) == ("failed", 1)
+    with closing(connect(home.runs_db)) as conn:
+        assert get_run(conn, run.id) == run
