@@ -10,37 +10,60 @@ from pathlib import Path
 BUSY_TIMEOUT_S = 30.0
 
 
-class SchemaTooOld(Exception):
+class SchemaTooOld(sqlite3.OperationalError):
     """The database's ``user_version`` is behind this program; the command or the panel migrates it."""
 
 
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+def connect(
+    path: Path, *, read_only: bool = False, factory: type[sqlite3.Connection] = sqlite3.Connection
+) -> sqlite3.Connection:
     """An autocommit connection (transactions are explicit), WAL, rows by name.
 
     Args:
         path: The database file; it is created (0600) unless ``read_only``.
         read_only: Refuse writes on this connection.
+        factory: The class of the connection.
 
     Raises:
         sqlite3.OperationalError: The file cannot be opened.
     """
     if not read_only and not path.exists():
         path.touch(mode=0o600)
-    mode = "ro" if read_only else "rw"
-    conn = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
-        uri=True,
-        timeout=BUSY_TIMEOUT_S,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-    conn.row_factory = sqlite3.Row
+    conn = _open(path, "ro" if read_only else "rw", factory)
+    if read_only and not _opens(conn):
+        # WAL wants a file beside the database; where none can be made, what the database itself holds is read.
+        conn.close()
+        conn = _open(path, "ro&immutable=1", factory)
     if not read_only:
         conn.execute("PRAGMA journal_mode=WAL")
         conn.execute("PRAGMA journal_size_limit=16777216")
     conn.execute("PRAGMA synchronous=NORMAL")
     conn.execute("PRAGMA foreign_keys=ON")
     return conn
+
+
+def _open(path: Path, mode: str, factory: type[sqlite3.Connection]) -> sqlite3.Connection:
+    conn = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=factory,
+    )
+    conn.row_factory = sqlite3.Row
+    return conn
+
+
+def _opens(conn: sqlite3.Connection) -> bool:
+    """False where SQLite cannot make or map what it needs beside the file; what is wrong in it shows later."""
+    try:
+        conn.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+    except sqlite3.OperationalError as error:
+        return error.sqlite_errorname.split("_")[1] not in ("CANTOPEN", "READONLY")
+    except sqlite3.DatabaseError:
+        return True
+    return True
 
 
 @contextmanager
@@ -56,6 +79,19 @@ def immediate(conn: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         conn.execute("ROLLBACK")
         raise
     conn.execute("COMMIT")
+
+
+@contextmanager
+def one_view(conn: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Several reads of one state of the database; inside a transaction that is open, of that one."""
+    if conn.in_transaction:
+        yield conn
+        return
+    conn.execute("BEGIN")
+    try:
+        yield conn
+    finally:
+        conn.execute("COMMIT")
 
 
 def data_version(conn: sqlite3.Connection) -> int:

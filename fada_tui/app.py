@@ -15,6 +15,8 @@ from textual.driver import Driver
 from db.home import Home
 from fada_tui.commands.provider import PanelCommands
 from fada_tui.messages import (
+    NoteFileLoaded,
+    ProposalsLoaded,
     RunLoaded,
     RunsLoaded,
     SourceFailed,
@@ -166,6 +168,14 @@ class PanelApp(App[str]):
     @on(TrackerLoaded)
     def _tracker_loaded(self, event: TrackerLoaded) -> None:
         self.dashboard.show_tracker(event.tracker)
+
+    @on(ProposalsLoaded)
+    def _proposals_loaded(self, event: ProposalsLoaded) -> None:
+        self.dashboard.show_proposals(event.proposals)
+
+    @on(NoteFileLoaded)
+    def _note_file_loaded(self, event: NoteFileLoaded) -> None:
+        self.dashboard.show_note_file(event.state)
 
     @on(RunsLoaded)
     def _runs_loaded(self, event: RunsLoaded) -> None:

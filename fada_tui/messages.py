@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from db.tracker.rows import Tracker
+from db.tracker.rows import Proposal, Tracker
 from fada_tui.sources.views import RunList, RunView, TelemetryView
+
+if TYPE_CHECKING:
+    from db.tracker.sync import SyncState
 
 
 class _Newest(Message):
@@ -20,6 +24,20 @@ class _Newest(Message):
 @dataclass
 class TrackerLoaded(_Newest):
     tracker: Tracker
+
+
+@dataclass
+class ProposalsLoaded(_Newest):
+    """What finished runs suggest, by the name of the tracked model."""
+
+    proposals: dict[str, Proposal]
+
+
+@dataclass
+class NoteFileLoaded(_Newest):
+    """How the note and its file stand to each other; None where it came from no file."""
+
+    state: SyncState | None
 
 
 @dataclass

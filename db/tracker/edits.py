@@ -4,49 +4,40 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from db.connect import bump, immediate
-from db.tracker.document import Document, ItemRow, ModelRow
+from db.connect import immediate
+from db.tracker.editing.addrow import add_model, table_columns
+from db.tracker.editing.aliases import Tie, absent_row, aliases_of, tie, untie
+from db.tracker.editing.celledits import CellChange, edit_cells
+from db.tracker.editing.items import set_items
+from db.tracker.editing.lookup import models_named, one_line
 from db.tracker.errors import EditError
 from db.tracker.history import Entry, record, redo_last, undo_last
-from db.tracker.index import reindex
-from db.tracker.queries import find_models, nearest_names
-from db.tracker.recognise import read_document
-from db.tracker.rows import STATUS_LADDER
-from db.tracker.source import Patch, Source
-from db.tracker.tables import add_column, cell_patch
-from db.tracker.values import ladder_status
+from db.tracker.queries import find_models
+from db.tracker.reading.links import key_of
 
-
-@dataclass(frozen=True)
-class _Open:
-    """The current note as an edit finds it, inside the edit's transaction."""
-
-    note: int
-    source: Source
-    document: Document
+__all__ = [
+    "CellChange",
+    "add_alias",
+    "add_model",
+    "edit_cells",
+    "redo",
+    "remove_alias",
+    "set_item",
+    "set_items",
+    "set_note",
+    "set_notes",
+    "set_status",
+    "set_statuses",
+    "table_columns",
+    "undo",
+]
 
 
 def set_item(conn: sqlite3.Connection, number: int, done: bool, who: str = "user") -> list[str]:
-    """Tick or clear one numbered check box.
-
-    Returns:
-        What changed in words; empty where the box already is as wanted.
-
-    Raises:
-        EditError: The note has no such item.
-    """
-    with immediate(conn):
-        opened = _open(conn)
-        item = _item(opened.document, number)
-        if item.done == done:
-            return []
-        assert item.mark is not None
-        mark = opened.source.lines[item.line][item.mark]
-        text = f"item {number} {'done' if done else 'not done'}: {item.text}"
-        return _make(conn, opened, [Patch(item.line, item.mark, mark, "x" if done else " ")], who, text)
+    """Tick or clear one numbered check box; see :func:`set_items`."""
+    return set_items(conn, [number], done, who)
 
 
 def set_status(conn: sqlite3.Connection, model_name: str, status: str, who: str = "user") -> list[str]:
@@ -55,11 +46,16 @@ def set_status(conn: sqlite3.Connection, model_name: str, status: str, who: str 
     Raises:
         EditError: No such model or status, or the row cannot be edited.
     """
-    with immediate(conn):
-        opened = _open(conn)
-        wanted = _status(opened.document, status)
-        row = _model(conn, opened.document, model_name)
-        return _set_cell(conn, opened, row, "status", wanted, who)
+    return set_statuses(conn, [model_name], status, who)
+
+
+def set_statuses(conn: sqlite3.Connection, names: Sequence[str], status: str, who: str = "user") -> list[str]:
+    """The same for several models, as one change.
+
+    Raises:
+        EditError: As for one; then none was changed.
+    """
+    return edit_cells(conn, [CellChange(name, "status", status) for name in names], who)
 
 
 def set_note(conn: sqlite3.Connection, model_name: str, text: str, who: str = "user") -> list[str]:
@@ -68,157 +64,79 @@ def set_note(conn: sqlite3.Connection, model_name: str, text: str, who: str = "u
     Raises:
         EditError: No such model, a text of several lines, or the row cannot be edited.
     """
-    with immediate(conn):
-        opened = _open(conn)
-        row = _model(conn, opened.document, model_name)
-        return _set_cell(conn, opened, row, "notes", _one_line(text), who)
+    return set_notes(conn, [model_name], text, who)
+
+
+def set_notes(conn: sqlite3.Connection, names: Sequence[str], text: str, who: str = "user") -> list[str]:
+    """The same for several models, as one change.
+
+    Raises:
+        EditError: As for one; then none was changed.
+    """
+    return edit_cells(conn, [CellChange(name, "notes", text) for name in names], who)
 
 
 def add_alias(conn: sqlite3.Connection, model_name: str, alias: str, who: str = "user") -> list[str]:
     """Give a model another name; items and tables of the note that use it are tied to the model.
 
+    The name of a model that is no longer in the note may be given: the two are one from then on.
+
     Raises:
         EditError: No such model, or the alias already means another model.
     """
-    alias = _one_line(alias)
+    alias = one_line(alias)
     if not alias:
         raise EditError("an alias needs a name", "fada alias MODEL NAME")
     with immediate(conn):
-        opened = _open(conn)
-        row = _model(conn, opened.document, model_name)
-        taken = [model.name for model in find_models(conn, alias)]
-        if (
-            alias == row.name
-            or conn.execute("SELECT 1 FROM aliases WHERE alias = ? AND model = ?", (alias, row.name)).fetchone()
-        ):
+        model = models_named(conn, [model_name])[model_name]
+        taken = [other for other in find_models(conn, alias) if other.name != model]
+        if len(taken) == 1 and taken[0].absent and key_of(taken[0].name) == key_of(alias):
+            alias = taken[0].name
+        absent = absent_row(conn, alias)
+        if alias == model or (alias in aliases_of(conn, model) and not absent):
             return []
-        if any(name != row.name for name in taken):
-            raise EditError(f"{alias!r} already means {' and '.join(taken)}", "choose another name")
-        conn.execute(
-            "INSERT OR REPLACE INTO aliases(alias, model, who, time) VALUES (?, ?, ?, ?)",
-            (alias, row.name, who, time.time()),
-        )
-        reindex(conn, opened.document)
-        text = f"{row.name}: also called {alias}"
-        record(conn, Entry("alias", who, text, {"alias": alias, "model": row.name, "who": who}))
-        bump(conn, "tracker")
+        meant = [other.name for other in taken if not absent] or [
+            row["model"]
+            for row in conn.execute(
+                "SELECT model FROM aliases JOIN models ON name = model WHERE alias = ? AND model != ?", (alias, model)
+            )
+        ]
+        if meant:
+            raise EditError(f"{alias!r} already means {' and '.join(meant)}", "choose another name")
+        text = f"{model}: also called {alias}{', which is no longer in the note' if absent else ''}"
+        made = Tie(alias, model, who, time.time(), absent, aliases_of(conn, alias) if absent else ())
+        tie(conn, made)
+        record(conn, Entry("alias", who, text, vars(made), (model,), "alias"))
+        return [text]
+
+
+def remove_alias(conn: sqlite3.Connection, alias: str, who: str = "user") -> list[str]:
+    """Take a name away that was given by hand.
+
+    Raises:
+        EditError: No model has this alias.
+    """
+    alias = alias.strip()
+    with immediate(conn):
+        known = {row["alias"]: row for row in conn.execute("SELECT alias, model, who, time FROM aliases")}
+        found = [alias] if alias in known else [name for name in known if name.casefold() == alias.casefold()]
+        if len(found) != 1:
+            hint = f"the aliases are: {', '.join(sorted(known))}" if known else "no model has one"
+            raise EditError(f"no alias {alias!r}", hint)
+        old = Tie(**dict(known[found[0]]))
+        untie(conn, old)
+        text = f"{old.model}: no longer called {old.alias}"
+        record(conn, Entry("unalias", who, text, vars(old), (old.model,), "alias"))
         return [text]
 
 
 def undo(conn: sqlite3.Connection, who: str = "user") -> list[str]:
     """Take back the latest change that stands (an edit, an alias or an import); empty where there is none."""
     with immediate(conn):
-        words = undo_last(conn)
-        return _after_history(conn, words)
+        return undo_last(conn)
 
 
 def redo(conn: sqlite3.Connection, who: str = "user") -> list[str]:
     """Make the change that was taken back last once more; empty where there is none, or an edit came since."""
     with immediate(conn):
-        words = redo_last(conn)
-        return _after_history(conn, words)
-
-
-def _after_history(conn: sqlite3.Connection, words: list[str]) -> list[str]:
-    if words:
-        bump(conn, "tracker")
-    return words
-
-
-def _open(conn: sqlite3.Connection) -> _Open:
-    row = conn.execute("SELECT id, name, body FROM notes WHERE is_current").fetchone()
-    if row is None:
-        raise EditError("there is no note yet", "import one with `fada import FILE.md`")
-    source = Source.decode(bytes(row["body"]), row["name"])
-    return _Open(row["id"], source, read_document(source))
-
-
-def _make(
-    conn: sqlite3.Connection,
-    opened: _Open,
-    patches: Sequence[Patch],
-    who: str,
-    text: str,
-    reads_back: Callable[[Document], bool] = lambda document: True,
-) -> list[str]:
-    """Store the patched note, its tables and the history entry; refuse what would not read back as that edit."""
-    source = opened.source.patched(patches)
-    document = read_document(source)
-    same_models = [model.name for model in document.models] == [model.name for model in opened.document.models]
-    if not (same_models and reads_back(document)):
-        raise EditError("the text would break the table it stands in", "edit the note by hand and import it")
-    conn.execute("UPDATE notes SET body = ? WHERE id = ?", (source.encode(), opened.note))
-    reindex(conn, document)
-    record(conn, Entry("edit", who, text, {"note": opened.note, "patches": [vars(patch) for patch in patches]}))
-    bump(conn, "tracker")
-    return [text]
-
-
-def _item(document: Document, number: int) -> ItemRow:
-    for item in document.items:
-        if item.number == number:
-            if item.mark is None:
-                raise EditError(f"the box of item {number} (line {item.line + 1}) could not be located")
-            return item
-    numbers = [item.number for item in document.items]
-    span = f"the items are {min(numbers)} to {max(numbers)}" if numbers else "the note has no checklist"
-    raise EditError(f"no item {number}", f"{span}; see `fada items`")
-
-
-def _model(conn: sqlite3.Connection, document: Document, name: str) -> ModelRow:
-    found = find_models(conn, name)
-    if not found:
-        near = nearest_names(conn, name)
-        raise EditError(f"no model {name!r}", f"nearest: {', '.join(near)}" if near else "see `fada models`")
-    if len(found) > 1:
-        raise EditError(f"{name!r} may mean {' or '.join(model.name for model in found)}", "give one of these names")
-    for row in document.models:
-        if row.name == found[0].name:
-            return row
-    raise EditError(
-        f"{found[0].name} is no longer in the note, so it cannot be edited there", "import a note that has it"
-    )
-
-
-def _status(document: Document, text: str) -> str:
-    wanted = ladder_status(text.strip("* "))
-    if wanted:
-        return wanted
-    used = dict.fromkeys(model.status for model in document.models)
-    for status in used:
-        if status.casefold() == text.strip("* ").casefold():
-            return status
-    known = [*STATUS_LADDER, *(status for status in used if status not in STATUS_LADDER)]
-    raise EditError(f"no status {text!r}", f"one of: {', '.join(known)}")
-
-
-def _one_line(text: str) -> str:
-    text = text.strip()
-    if any(char in text for char in "\n\r\0"):
-        raise EditError("a cell of the note holds one line", "leave out line breaks")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise EditError("the text is not valid Unicode", "give it in UTF-8") from None
-    return text
-
-
-def _set_cell(conn: sqlite3.Connection, opened: _Open, row: ModelRow, role: str, value: str, who: str) -> list[str]:
-    column = row.column_name(role)
-    title = column or role.capitalize()
-    was = (row.status if role == "status" else row.notes) or ""
-    if was == value:
-        return []
-    text = f"{row.name}: {title} {was or '(empty)'} → {value or '(empty)'}"
-
-    def reads_back(document: Document) -> bool:
-        model = next(model for model in document.models if model.name == row.name)
-        return (model.status if role == "status" else model.notes) == value
-
-    lines = opened.source.lines
-    if column is None:
-        patches = add_column(lines, row.table, row.line, title, value)
-        return _make(conn, opened, patches, who, f"{text} (a new column)", reads_back)
-    at = list(row.columns).index(column)
-    patch = cell_patch(lines, row.table, row.line, at, value, keep_bold=role == "status")
-    return _make(conn, opened, [patch], who, text, reads_back)
+        return redo_last(conn)

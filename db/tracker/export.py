@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 from db.connect import immediate
+from db.tracker.disk.files import is_stream, path_key, resolve_note_path, write_note_file
 from db.tracker.errors import NoteConflict
-from db.tracker.files import is_stream, resolve_note_path, write_note_file
 
 
 def export_note(conn: sqlite3.Connection) -> bytes:
@@ -40,18 +40,31 @@ def export_to_file(conn: sqlite3.Connection, path: Path, *, force: bool = False)
     with immediate(conn):
         data = export_note(conn)
         check = None if force else _check(conn, path, target, data)
-        conn.execute(
-            "INSERT OR REPLACE INTO written(path, sha256, t) VALUES (?, ?, ?)",
-            (_key(target), _sha256(data), time.time()),
-        )
+        agree(conn, target, data)
         write_note_file(path, data, check)
     return len(data)
+
+
+def agree(conn: sqlite3.Connection, target: Path, data: bytes) -> None:
+    """Remember, inside the caller's transaction, that this file and the current note hold the same bytes from now on.
+
+    A later export may replace the file while it still does, and a later sync has its base.
+    """
+    key, now = path_key(target), time.time()
+    conn.execute(
+        "INSERT OR REPLACE INTO written(path, sha256, t) VALUES (?, ?, ?)",
+        (key, hashlib.sha256(data).hexdigest(), now),
+    )
+    conn.execute(
+        "INSERT OR REPLACE INTO synced(path, note_id, base, t) SELECT ?, id, ?, ? FROM notes WHERE is_current",
+        (key, data, now),
+    )
 
 
 def _check(conn: sqlite3.Connection, path: Path, target: Path, data: bytes) -> Callable[[str], None]:
     """Refuses a file, by its SHA-256, that is none of those which may be replaced."""
     note = conn.execute("SELECT original FROM notes WHERE is_current").fetchone()
-    last = conn.execute("SELECT sha256, t FROM written WHERE path = ?", (_key(target),)).fetchone()
+    last = conn.execute("SELECT sha256, t FROM written WHERE path = ?", (path_key(target),)).fetchone()
     known = {_sha256(b""), _sha256(data)}
     if note:
         known.add(_sha256(bytes(note["original"])))
@@ -77,6 +90,15 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _key(target: Path) -> str:
-    # SQLite holds no lone surrogates, which stand for the bytes of a name that is not UTF-8.
-    return str(target).encode("utf-8", "backslashreplace").decode()
+def agreed(conn: sqlite3.Connection, key: str | bytes) -> bytes | None:
+    """What the file of that key and the database last agreed on; None where they never met since another note came.
+
+    An import makes another note the current one: what an older one agreed on with some file says nothing of it. A
+    sync goes on with the same note, though it is stored as an import.
+    """
+    row = conn.execute(
+        "SELECT base FROM synced WHERE path = ? AND NOT EXISTS (SELECT 1 FROM history WHERE kind = 'import'"
+        " AND NOT undone AND time > synced.t AND json_extract(detail, '$.sync') IS NULL)",
+        (key,),
+    ).fetchone()
+    return bytes(row["base"]) if row else None

@@ -5,32 +5,72 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from db.connect import bump
+from db.tracker.editing.aliases import Tie, tie, untie
+from db.tracker.editing.current import current_note
+from db.tracker.editing.store import put_back
 from db.tracker.errors import EditError
-from db.tracker.index import reindex
-from db.tracker.recognise import read_document
-from db.tracker.source import Patch, Source
+from db.tracker.indexing.index import reindex
+from db.tracker.markdown.source import Patch
+
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
 class Entry:
-    """``kind`` is edit (patches on a note), alias or import; ``detail`` is what taking it back needs."""
+    """One change.
+
+    ``kind`` says how it is taken back: edit (patches on a note), alias, unalias, import, dismiss (nothing to do);
+    ``detail`` is what that needs. ``models`` are the names of those that it is about, ``what`` was done to them:
+    status, notes, items, add, alias, accept, dismiss.
+    """
 
     kind: str
     who: str
     text: str
     detail: dict[str, Any]
+    models: tuple[str, ...] = ()
+    what: str = ""
 
 
 def record(conn: sqlite3.Connection, entry: Entry) -> None:
     """Append to the history; changes taken back before can no longer be made again."""
+    detail = {**entry.detail, "models": list(entry.models), "what": entry.what}
     conn.execute("UPDATE history SET redoable = 0 WHERE redoable")
     conn.execute(
         "INSERT INTO history(time, who, kind, text, detail) VALUES (?, ?, ?, ?, ?)",
-        (time.time(), entry.who, entry.kind, entry.text, json.dumps(entry.detail, ensure_ascii=False)),
+        (time.time(), entry.who, entry.kind, entry.text, json.dumps(detail, ensure_ascii=False)),
     )
+
+
+def in_words(lines: Sequence[str], text: str | None = None) -> str:
+    """One entry's text for several changes, after an introduction where there is one."""
+    words = "; ".join(lines[:_MOST_NAMED])
+    if len(lines) > _MOST_NAMED:
+        words += f"; and {len(lines) - _MOST_NAMED} more"
+    return f"{text}: {words}" if text else words
+
+
+def patches_detail(patches: Sequence[Patch]) -> dict[str, Any]:
+    """What an edit's entry keeps, so that it can be taken back."""
+    return {"patches": [vars(patch) for patch in patches]}
+
+
+def settled(conn: sqlite3.Connection) -> dict[str, float]:
+    """When each model's status was last decided: set, accepted or a proposal dismissed, and not taken back since.
+
+    Names are today's: what was decided under an alias counts for its model. Seconds since the epoch.
+    """
+    rows = conn.execute(
+        "SELECT coalesce(aliases.model, named.value) AS model, MAX(history.time) AS time"
+        " FROM history, json_each(history.detail, '$.models') AS named LEFT JOIN aliases ON alias = named.value"
+        " WHERE NOT undone AND json_extract(detail, '$.what') IN ('status', 'accept', 'dismiss') GROUP BY 1"
+    )
+    return {row["model"]: row["time"] for row in rows}
 
 
 def undo_last(conn: sqlite3.Connection) -> list[str]:
@@ -59,39 +99,32 @@ def redo_last(conn: sqlite3.Connection) -> list[str]:
 
 
 def _undo_edit(conn: sqlite3.Connection, detail: dict[str, Any]) -> None:
-    _patch(conn, detail["note"], [Patch(**patch).reversed() for patch in reversed(detail["patches"])])
+    _forget(conn, detail.get("added", ()))
+    _patch(conn, detail, [Patch(**patch).reversed() for patch in reversed(detail["patches"])])
 
 
 def _redo_edit(conn: sqlite3.Connection, detail: dict[str, Any]) -> None:
-    _patch(conn, detail["note"], [Patch(**patch) for patch in detail["patches"]])
+    _patch(conn, detail, [Patch(**patch) for patch in detail["patches"]])
 
 
-def _patch(conn: sqlite3.Connection, note: int, patches: list[Patch]) -> None:
-    row = conn.execute("SELECT name, body FROM notes WHERE id = ?", (note,)).fetchone()
+def _patch(conn: sqlite3.Connection, detail: dict[str, Any], patches: list[Patch]) -> None:
     try:
-        source = Source.decode(bytes(row["body"]), row["name"]).patched(patches)
+        put_back(conn, current_note(conn), patches, detail.get("models", ()))
     except ValueError as error:
         raise EditError(f"the note is not as this change left it: {error}", "see `fada history`") from error
-    conn.execute("UPDATE notes SET body = ? WHERE id = ?", (source.encode(), note))
-    reindex(conn, read_document(source))
 
 
-def _undo_alias(conn: sqlite3.Connection, detail: dict[str, Any]) -> None:
-    conn.execute("DELETE FROM aliases WHERE alias = ?", (detail["alias"],))
-    _reindex_current(conn)
+def _tie(conn: sqlite3.Connection, detail: dict[str, Any]) -> None:
+    tie(conn, Tie.of(detail))
 
 
-def _redo_alias(conn: sqlite3.Connection, detail: dict[str, Any]) -> None:
-    conn.execute(
-        "INSERT OR REPLACE INTO aliases(alias, model, who, time) VALUES (?, ?, ?, ?)",
-        (detail["alias"], detail["model"], detail["who"], time.time()),
-    )
-    _reindex_current(conn)
+def _untie(conn: sqlite3.Connection, detail: dict[str, Any]) -> None:
+    untie(conn, Tie.of(detail))
 
 
 def _undo_import(conn: sqlite3.Connection, detail: dict[str, Any]) -> None:
     # Models that came with this note were never in the one before: they are not absent from it, they are gone.
-    conn.executemany("DELETE FROM models WHERE name = ?", [(name,) for name in detail["added"]])
+    _forget(conn, detail["added"])
     _make_current(conn, detail["before"])
 
 
@@ -99,18 +132,23 @@ def _redo_import(conn: sqlite3.Connection, detail: dict[str, Any]) -> None:
     _make_current(conn, detail["note"])
 
 
+def _forget(conn: sqlite3.Connection, names: list[str] | tuple[str, ...]) -> None:
+    conn.executemany("DELETE FROM models WHERE name = ?", [(name,) for name in names])
+
+
 def _make_current(conn: sqlite3.Connection, note: int) -> None:
     conn.execute("UPDATE notes SET is_current = (id = ?)", (note,))
-    _reindex_current(conn)
+    reindex(conn, current_note(conn).document)
 
 
-def _reindex_current(conn: sqlite3.Connection) -> None:
-    row = conn.execute("SELECT name, body FROM notes WHERE is_current").fetchone()
-    reindex(conn, read_document(Source.decode(bytes(row["body"]), row["name"])))
+def _flip(conn: sqlite3.Connection, detail: dict[str, Any]) -> None:
+    bump(conn, "tracker")
 
 
 _STEPS = {
     "edit": (_undo_edit, _redo_edit),
-    "alias": (_undo_alias, _redo_alias),
+    "alias": (_untie, _tie),
+    "unalias": (_tie, _untie),
     "import": (_undo_import, _redo_import),
+    "dismiss": (_flip, _flip),
 }

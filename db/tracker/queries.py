@@ -6,21 +6,24 @@ import difflib
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from heapq import nlargest
+from itertools import pairwise
 
-from db.tracker.index import linker
-from db.tracker.rows import Change, DocumentScore, Item, Model, ModelDetail, Section, Tracker
+from db.connect import counters, one_view
+from db.tracker.indexing.modelrows import models_named, read_models, stored_tuple
+from db.tracker.markdown.bulk import no_cycle_search
+from db.tracker.reading.links import Linker, key_of, keys_of
+from db.tracker.rows import Change, Item, Model, ModelDetail, Section, Tracker
 
+_LIKELY_NAMES = 200
 ABSENT_TITLE = "No longer in the note"
 
 
 def load_tracker(conn: sqlite3.Connection) -> Tracker:
     """Sections with their models in the order of the note, then the absent ones, and the items."""
-    with _one_view(conn):
-        models = _models(conn)
+    with one_view(conn), no_cycle_search():
         by_section: dict[int | None, list[Model]] = defaultdict(list)
-        for section_id, model in models:
+        for section_id, model in read_models(conn):
             by_section[section_id].append(model)
         titles = [(row["id"], row["title"]) for row in conn.execute("SELECT id, title FROM sections ORDER BY id")]
         if by_section[None]:
@@ -29,7 +32,30 @@ def load_tracker(conn: sqlite3.Connection) -> Tracker:
             Section(title, position, tuple(by_section[section_id]))
             for position, (section_id, title) in enumerate(titles)
         )
-        return Tracker(_title(conn), sections, _items(conn))
+        now = counters(conn)
+        return Tracker(_title(conn), sections, _items(conn), now.get("tracker", 0), now.get("tracker-structure", 0))
+
+
+def refresh_tracker(conn: sqlite3.Connection, old: Tracker) -> Tracker:
+    """The tracker as it is now; where only rows and boxes changed since ``old``, all else is the very same objects."""
+    with one_view(conn):
+        now = counters(conn)
+        revision, structure = now.get("tracker", 0), now.get("tracker-structure", 0)
+        if structure != old.structure or revision < old.revision:
+            return load_tracker(conn)
+        if revision == old.revision:
+            return old
+        changed: dict[int, dict[int, Model]] = defaultdict(dict)
+        for section_id, model in read_models(conn, "WHERE revision > ?", (old.revision,)):
+            # Sections are numbered from 1, and the absent models stand last.
+            changed[len(old.sections) - 1 if section_id is None else section_id - 1][model.id] = model
+        sections = list(old.sections)
+        for at, models in changed.items():
+            section = sections[at]
+            renewed = tuple([models.get(model.id, model) for model in section.models])
+            sections[at] = Section(section.title, section.position, renewed)
+        items = _items(conn)
+        return Tracker(old.title, tuple(sections), old.items if items == old.items else items, revision, structure)
 
 
 def find_models(conn: sqlite3.Connection, name: str) -> list[Model]:
@@ -38,26 +64,53 @@ def find_models(conn: sqlite3.Connection, name: str) -> list[Model]:
     Rules: exact name; alias; either without regard to case, spaces and hyphens; a name with its size
     (``Llama-3.2-Vision-11B``, ``Gemma-3-Vision:4B``).
     """
-    with _one_view(conn):
-        exact = _by_names(conn, [name])
+    with one_view(conn):
+        exact = models_named(conn, [name])
         if exact:
             return exact
         aliased = [row["model"] for row in conn.execute("SELECT model FROM aliases WHERE alias = ?", (name,))]
-        return _by_names(conn, aliased or linker(conn).named(name))
+        return models_named(conn, aliased or _linker_for(conn, name).named(name))
+
+
+def _linker_for(conn: sqlite3.Connection, name: str) -> Linker:
+    """A linker over those models only that the one name can mean."""
+    keys = keys_of(name)
+    aliases = {
+        row["alias"]: row["model"]
+        for row in conn.execute("SELECT alias, model FROM aliases")
+        if key_of(row["alias"]) in keys
+    }
+    names = {row[0] for row in conn.execute("SELECT name FROM models") if key_of(row[0]) in keys}
+    sizes = []
+    for model in names.union(aliases.values()):
+        row = conn.execute("SELECT sizes_b FROM models WHERE name = ?", (model,)).fetchone()
+        if row:
+            sizes.append((model, stored_tuple(row["sizes_b"])))
+    return Linker(sizes, aliases)
 
 
 def nearest_names(conn: sqlite3.Connection, name: str, limit: int = 3) -> list[str]:
     """Names and aliases spelt most alike, best first."""
     known = [row[0] for row in conn.execute("SELECT name FROM models UNION SELECT alias FROM aliases")]
+    wanted = name.casefold()
     folded = {text.casefold(): text for text in known}
-    near = difflib.get_close_matches(name.casefold(), list(folded), n=limit, cutoff=0.5)
-    inside = sorted((text for text in known if name.casefold() in text.casefold()), key=len) if name else []
+    pairs = _pairs(wanted)
+    # Comparing letter by letter takes seconds for 100,000 names: only those that share the most pairs of letters.
+    likely = nlargest(
+        _LIKELY_NAMES, folded, key=lambda text: len(pairs & _pairs(text)) - abs(len(text) - len(wanted)) / 99
+    )
+    near = difflib.get_close_matches(wanted, likely, n=limit, cutoff=0.5)
+    inside = sorted((text for text in known if wanted in text.casefold()), key=len) if name else []
     return list(dict.fromkeys([*(folded[text] for text in near), *inside]))[:limit]
+
+
+def _pairs(text: str) -> set[str]:
+    return set(map("".join, pairwise(text)))
 
 
 def model_detail(conn: sqlite3.Connection, name: str) -> ModelDetail | None:
     """Everything that the note says of the one model that a name means; None where it means none or several."""
-    with _one_view(conn):
+    with one_view(conn):
         found = find_models(conn, name)
         if len(found) != 1:
             return None
@@ -80,29 +133,34 @@ def model_detail(conn: sqlite3.Connection, name: str) -> ModelDetail | None:
 
 def list_items(conn: sqlite3.Connection) -> tuple[Item, ...]:
     """The checklist in the order of the note."""
-    with _one_view(conn):
+    with one_view(conn):
         return _items(conn)
 
 
-def history(conn: sqlite3.Connection, limit: int | None = 50) -> list[Change]:
-    """The latest changes, newest first."""
+def history(conn: sqlite3.Connection, limit: int | None = 50, model: str | None = None) -> list[Change]:
+    """The latest changes, newest first.
+
+    Args:
+        model: Only those that are about the model of this name.
+    """
+    # SQLite takes the names out: what an import added may be 100,000 names, which nobody asks for here.
+    about = "" if model is None else "WHERE EXISTS (SELECT 1 FROM json_each(detail, '$.models') WHERE value = :model)"
     rows = conn.execute(
-        "SELECT id, time, who, text, undone FROM history ORDER BY id DESC LIMIT ?", (-1 if limit is None else limit,)
+        f"SELECT id, time, who, text, undone, json_extract(detail, '$.models') AS models FROM history {about}"
+        " ORDER BY id DESC LIMIT :limit",
+        {"model": model, "limit": -1 if limit is None else limit},
     )
-    return [Change(row["id"], row["time"], row["who"], row["text"], bool(row["undone"])) for row in rows]
-
-
-@contextmanager
-def _one_view(conn: sqlite3.Connection) -> Iterator[None]:
-    """Several reads of one state of the database."""
-    if conn.in_transaction:
-        yield
-        return
-    conn.execute("BEGIN")
-    try:
-        yield
-    finally:
-        conn.execute("COMMIT")
+    return [
+        Change(
+            row["id"],
+            row["time"],
+            row["who"],
+            row["text"],
+            bool(row["undone"]),
+            tuple(json.loads(row["models"])) if row["models"] else (),
+        )
+        for row in rows
+    ]
 
 
 def _title(conn: sqlite3.Connection) -> str:
@@ -110,67 +168,6 @@ def _title(conn: sqlite3.Connection) -> str:
     if row is None:
         row = conn.execute("SELECT name FROM notes WHERE is_current").fetchone()
     return str(row[0]).strip("\"'") if row else ""
-
-
-_MODEL_COLUMNS = (
-    "id, name, section_id, section, position, line, size, size_b, sizes_b, variants, vram, vram_gb, vrams_gb, status,"
-    " notes, columns, absent"
-)
-
-
-def _models(conn: sqlite3.Connection, where: str = "", values: Sequence[object] = ()) -> list[tuple[int | None, Model]]:
-    aliases: dict[str, list[str]] = defaultdict(list)
-    for row in conn.execute("SELECT alias, model FROM aliases ORDER BY time, alias"):
-        aliases[row["model"]].append(row["alias"])
-    rows = conn.execute(f"SELECT {_MODEL_COLUMNS} FROM models {where} ORDER BY absent, position", values).fetchall()
-    scores = _scores(conn, rows[0]["id"] if len(rows) == 1 else None)
-    return [
-        (row["section_id"], _model(row, tuple(scores.get(row["id"], ())), tuple(aliases.get(row["name"], ()))))
-        for row in rows
-    ]
-
-
-def _scores(conn: sqlite3.Connection, model_id: int | None) -> dict[int, list[DocumentScore]]:
-    scores: dict[int, list[DocumentScore]] = defaultdict(list)
-    for row in conn.execute(
-        "SELECT model_id, kind, metric, value, n, approximate, text FROM document_scores"
-        " WHERE ?1 IS NULL OR model_id = ?1 ORDER BY id",
-        (model_id,),
-    ):
-        scores[row["model_id"]].append(
-            DocumentScore(row["kind"], row["metric"], row["value"], row["n"], bool(row["approximate"]), row["text"])
-        )
-    return scores
-
-
-def _model(row: sqlite3.Row, scores: tuple[DocumentScore, ...], aliases: tuple[str, ...]) -> Model:
-    return Model(
-        id=row["id"],
-        name=row["name"],
-        section=row["section"],
-        position=row["position"],
-        size=row["size"],
-        size_b=row["size_b"],
-        vram=row["vram"],
-        vram_gb=row["vram_gb"],
-        status=row["status"],
-        notes=row["notes"],
-        columns_json=row["columns"],
-        scores=scores,
-        aliases=aliases,
-        absent=bool(row["absent"]),
-        sizes_b=tuple(json.loads(row["sizes_b"])),
-        variants=tuple(json.loads(row["variants"])),
-        vrams_gb=tuple(json.loads(row["vrams_gb"])),
-        line=row["line"],
-    )
-
-
-def _by_names(conn: sqlite3.Connection, names: Sequence[str]) -> list[Model]:
-    if not names:
-        return []
-    marks = ",".join("?" * len(names))
-    return [model for _, model in _models(conn, f"WHERE name IN ({marks})", list(names))]
 
 
 def _items(conn: sqlite3.Connection) -> tuple[Item, ...]:

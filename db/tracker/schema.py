@@ -88,6 +88,9 @@ _SECOND = (
     "ALTER TABLE models ADD COLUMN table_id INTEGER",
     "ALTER TABLE models ADD COLUMN family TEXT",
     "ALTER TABLE models ADD COLUMN revision INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX models_revision ON models(revision)",
+    # 1: of a link that is unclear, which depends on every model; 0: of what one line says.
+    "ALTER TABLE import_warnings ADD COLUMN link INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE notes ADD COLUMN path TEXT",
     # What a file and the database last agreed on: the base of a three-way merge.
     """CREATE TABLE synced(
@@ -104,9 +107,9 @@ def second(database: sqlite_utils.Database) -> None:
 
 def refresh(conn: sqlite3.Connection) -> None:
     """Fill the tables from the current note, inside the caller's transaction: new columns are empty at first."""
-    from db.tracker.index import reindex
-    from db.tracker.recognise import read_document
-    from db.tracker.source import Source
+    from db.tracker.indexing.index import reindex
+    from db.tracker.markdown.source import Source
+    from db.tracker.reading.recognise import read_document
 
     row = conn.execute("SELECT name, body FROM notes WHERE is_current").fetchone()
     if row is not None:

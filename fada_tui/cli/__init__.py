@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -27,15 +28,18 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line. Every handler is ``args.handler(args, context)``, returning nothing."""
-    from fada_tui.cli import demo, jobs, launch, panel, results, system, tracker
+    from fada_tui.cli import demo, disk, jobs, labels, launch, panel, results, sync, system, tracker
 
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--home", default=argparse.SUPPRESS, metavar="DIR", help="where everything lives")
     shared.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON document")
+    shared.add_argument(
+        "--network-home", action="store_true", default=argparse.SUPPRESS, help="take a HOME on a network file system"
+    )
     parser = _Parser(prog="fada", description="Tracker, jobs and honest scores in one panel.", parents=[shared])
     parser.add_argument("--version", action="version", version=f"fada-tui {__version__}")
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
-    for module in (panel, demo, tracker, launch, jobs, results, system):
+    for module in (panel, demo, tracker, sync, launch, jobs, labels, results, disk, system):
         module.register(verbs, shared)
     parser.set_defaults(handler=panel.open_panel)
     return parser
@@ -47,6 +51,8 @@ def run(argv: Sequence[str]) -> int:
     try:
         args = build_parser().parse_args(_before_dashes(argv))
         args.command = _after_dashes(argv)
+        if getattr(args, "network_home", False):
+            os.environ["FADA_NETWORK_HOME"] = "1"
         context = Context(resolve_home(getattr(args, "home", None)), getattr(args, "json", False))
         status = args.handler(args, context)
         sys.stdout.flush()

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Literal, TypedDict
 
 from db.connect import connect
+from db.filesystem import is_network, kind_of
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import CommandError
 from fada_tui.format import count, size
 
 State = Literal["ok", "warn", "missing"]
-_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "lustre", "gpfs", "beegfs", "afs", "fuse.sshfs"}
 _OLDEST_SQLITE = (3, 24, 0)
 """The first with UPSERT."""
 _LITTLE_DISK = 10 * 2**30
@@ -148,13 +148,8 @@ def _home_ready(context: Context) -> Check:
 
 
 def _file_system(root: Path) -> Check:
-    import psutil
-
-    real = _existing(root).resolve()
-    mounts = [part for part in psutil.disk_partitions(all=True) if real.is_relative_to(part.mountpoint)]
-    # The last of the longest: a later mount covers an earlier one at the same place.
-    kind = max(enumerate(mounts), key=lambda item: (len(item[1].mountpoint), item[0]))[1].fstype if mounts else ""
-    if kind in _NETWORK:
+    kind = kind_of(root)
+    if is_network(kind):
         hint = "keep HOME on a local disk: --home DIR or FADA_HOME (data and models may stay where they are)"
         return _check("file system", "warn", f"{kind}: locks and SQLite are not safe over a network", hint)
     return _check("file system", "ok", f"{kind or 'unknown'}, local")
@@ -226,41 +221,18 @@ def _clock(root: Path) -> Check:
 
 
 def _survival() -> Check:
-    """Whether logging out ends a user's processes."""
-    name = "jobs after logout"
-    if not Path("/run/systemd/system").is_dir():
+    """Whether logging out ends a user's jobs."""
+    from backends.jobs.logout import logout, scope_possible, user_name
+
+    name, found = "jobs after logout", logout()
+    if found is None:
         return _check(name, "ok", "no systemd here: nothing ends them")
-    if kill_user_processes(_LOGIND) is not True:
-        return _check(name, "ok", "logind leaves them alone (KillUserProcesses is not yes)")
-    user = os.environ.get("USER") or str(os.getuid())
-    if Path("/var/lib/systemd/linger", user).exists():
-        return _check(name, "ok", "logind ends sessions' processes, but lingering is on for you")
-    return _check(name, "warn", "logind ends your jobs when you log out", f"loginctl enable-linger {user}")
-
-
-_LOGIND = tuple(Path(root, "systemd") for root in ("/usr/lib", "/run", "/etc"))
-
-
-def kill_user_processes(roots: tuple[Path, ...]) -> bool | None:
-    """Logind's ``KillUserProcesses`` in ``logind.conf`` and its drop-ins; None where it is not set.
-
-    Args:
-        roots: The ``systemd`` folders, the weakest first. A drop-in wins over any main file.
-    """
-    drop_ins = {path.name: path for root in roots for path in sorted(root.glob("logind.conf.d/*.conf"))}
-    files = [root / "logind.conf" for root in roots] + [drop_ins[name] for name in sorted(drop_ins)]
-    found = None
-    for path in files:
-        try:
-            text = path.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            continue
-        for value in re.findall(r"^\s*KillUserProcesses\s*=\s*(\w+)", text, re.MULTILINE):
-            found = value.lower() in ("yes", "true", "1", "on")
-    return found
-
-
-def _existing(path: Path) -> Path:
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return path
+    if not found.kills:
+        return _check(name, "ok", "logind leaves them alone (KillUserProcesses is not yes for you)")
+    linger = f"loginctl enable-linger {user_name()}"
+    if not scope_possible():
+        ends = "logind ends your processes when you log out, and systemd-run --user cannot be used here"
+        return _check(name, "warn", ends, f"{linger}, log in again, and see that `systemctl --user status` works")
+    if not found.lingers:
+        return _check(name, "warn", "jobs run in a scope of their own, which ends with your last session", linger)
+    return _check(name, "ok", "logind ends sessions' processes; jobs run in a scope of their own and you linger")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import CommandError
-from fada_tui.cli.queueing import show_progress
+from fada_tui.cli.queueing import add_max_time, max_time, show_progress
 from fada_tui.cli.results import as_document, value_text
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
         "demo", parents=[shared], help="evaluate → fine-tune → evaluate a tiny model, here and now"
     )
     parser.add_argument("--headless", action="store_true", help="wait and print instead of opening the panel")
+    add_max_time(parser)
     parser.set_defaults(handler=demo)
 
 
@@ -28,8 +29,9 @@ def demo(args: argparse.Namespace, context: Context) -> int:
     from backends.jobs.launch import enqueue_demo
 
     context.prepare()
+    limit = max_time(args)
     began = time.monotonic()
-    prepare = enqueue_demo(context.home)
+    prepare = enqueue_demo(context.home, limit)
     if not (args.headless or context.json):
         from fada_tui.cli.panel import open_panel
 

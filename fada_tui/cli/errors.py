@@ -10,15 +10,19 @@ class CommandError(Exception):
         message: What went wrong, in plain words.
         where: ``file:line``, an id or a name, if it is somewhere.
         hint: What to do about it.
+        details: Single places, where there are many: a line each.
     """
 
     status = 1
 
-    def __init__(self, message: str, where: str | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, where: str | None = None, hint: str | None = None, details: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.where = where
         self.hint = hint
+        self.details = details
 
 
 class UsageError(CommandError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import UsageError
-from fada_tui.cli.queueing import asking, finish, show_progress
+from fada_tui.cli.queueing import add_max_time, asking, finish, max_time, show_progress
 
 if TYPE_CHECKING:
     from fada_tui.cli import Verbs
@@ -55,7 +55,22 @@ def _register_finetune(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
 
 def _add_queue_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--after", type=int, action="append", default=[], metavar="ID", help="start when ID is done")
+    parser.add_argument(
+        "--after-any", type=int, action="append", default=[], metavar="ID", help="start when ID is over, however"
+    )
     parser.add_argument("--wait", action="store_true", help="return when it is over")
+    add_max_time(parser)
+
+
+def _queue_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What every queueing verb hands on."""
+    if args.after and args.after_any:
+        raise UsageError("--after and --after-any together", hint="a run waits either for success or for any end")
+    return {
+        "after": args.after or args.after_any,
+        "after_any": bool(args.after_any),
+        "max_seconds": max_time(args),
+    }
 
 
 def evaluate(args: argparse.Namespace, context: Context) -> int:
@@ -63,6 +78,7 @@ def evaluate(args: argparse.Namespace, context: Context) -> int:
     from backends.jobs.submit import submit
 
     context.prepare()
+    options = _queue_options(args)
     with asking():
         # All of them are checked before the first is queued.
         plans = [
@@ -74,7 +90,7 @@ def evaluate(args: argparse.Namespace, context: Context) -> int:
                 task=args.kind,
                 limit=args.limit,
                 adapter=args.adapter,
-                after=args.after,
+                **options,
             )
             for model in args.models
         ]
@@ -91,6 +107,7 @@ def finetune(args: argparse.Namespace, context: Context) -> int:
         settings: dict[str, Any] = {"method": args.method, **read_settings(args.settings)}
     except SettingError as error:
         raise UsageError(str(error)) from error
+    options = _queue_options(args)
     with asking():
         run = enqueue_finetune(
             context.home,
@@ -99,7 +116,7 @@ def finetune(args: argparse.Namespace, context: Context) -> int:
             image_root=args.image_root,
             eval_data=args.eval_data,
             settings=settings,
-            after=args.after,
+            **options,
         )
     return finish(context, [run], args.wait)
 
@@ -108,8 +125,9 @@ def run_command(args: argparse.Namespace, context: Context) -> int:
     from backends.jobs.launch import enqueue_command
 
     context.prepare()
+    options = _queue_options(args)
     with asking():
-        run = enqueue_command(context.home, args.command, vram_bytes=int(args.vram * 1e9), after=args.after)
+        run = enqueue_command(context.home, args.command, vram_bytes=int(args.vram * 1e9), **options)
     return finish(context, [run], args.wait)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from db.home import Home
 from db.runs.queries import scores
 from db.runs.rows import Score
+from db.tracker.proposals import proposals
 from db.tracker.queries import ABSENT_TITLE
 from db.tracker.rows import DocumentScore, Model, ModelDetail
 from fada_tui.cli.output import table
@@ -18,17 +19,31 @@ from fada_tui.text import printable
 
 
 class RunIndex:
-    """Ids and final overall scores of the runs, by the model's tracker name."""
+    """Ids and final overall scores of the runs, and what they propose, by the model's name or alias, capitals aside."""
 
-    def __init__(self, runs: sqlite3.Connection) -> None:
-        self.ids: dict[str, list[int]] = defaultdict(list)
+    def __init__(self, tracker: sqlite3.Connection, runs: sqlite3.Connection) -> None:
+        self.proposals = proposals(tracker, runs)
+        self._ids: dict[str, list[int]] = defaultdict(list)
         for row in runs.execute("SELECT id, model FROM runs ORDER BY id"):
-            self.ids[row["model"]].append(row["id"])
-        self.scores: dict[str, list[Score]] = defaultdict(list)
+            self._ids[row["model"].casefold()].append(row["id"])
+        self._scores: dict[str, list[Score]] = defaultdict(list)
         for score in scores(runs, overall_only=True):
             # A growing score is not a result, nor is a held-out score at a step of a training.
             if not score.partial and score.step is None:
-                self.scores[score.model].append(score)
+                self._scores[score.model.casefold()].append(score)
+
+    def ids_of(self, model: Model) -> list[int]:
+        """Its runs, oldest first."""
+        return sorted(run for name in _names(model) for run in self._ids.get(name, ()))
+
+    def scores_of(self, model: Model) -> list[Score]:
+        """Of its runs, oldest first."""
+        found = [score for name in _names(model) for score in self._scores.get(name, ())]
+        return sorted(found, key=lambda score: score.run or 0)
+
+
+def _names(model: Model) -> set[str]:
+    return {model.name.casefold(), *(alias.casefold() for alias in model.aliases)}
 
 
 def summary_document(model: Model, index: RunIndex) -> dict[str, Any]:
@@ -45,9 +60,11 @@ def summary_document(model: Model, index: RunIndex) -> dict[str, Any]:
         "absent": model.absent,
         "scores": [
             *(_stated(score) for score in model.scores),
-            *(_measured(score) for score in index.scores.get(model.name, ())),
+            *(_measured(score) for score in index.scores_of(model)),
         ],
-        "runs": list(index.ids.get(model.name, ())),
+        "runs": index.ids_of(model),
+        "family": model.family,
+        "proposal": asdict(proposal) if (proposal := index.proposals.get(model.name)) else None,
     }
 
 
@@ -113,12 +130,12 @@ def shown_section(model: Model) -> str:
     return ABSENT_TITLE if model.absent else model.section
 
 
-def models_text(models: Sequence[Model], index: RunIndex) -> str:
-    """Models under their sections, with the best score of each kind."""
+def models_text(models: Sequence[Model], index: RunIndex, *, flat: bool = False) -> str:
+    """Models under their sections (``flat``: as one list), with the newest score."""
     if not models:
         return "No model fits."
     rows = [
-        (f"  {model.name}", model.size, model.vram, _status_text(model), _score_text(model, index), model.notes)
+        (f"  {model.name}", model.size, model.vram, _shown_status(model, index), _score_text(model, index), model.notes)
         for model in models
     ]
     header, *lines = table(("  model", "size", "VRAM", "status", "score", "notes"), rows, right=(1, 2)).split("\n")
@@ -126,7 +143,7 @@ def models_text(models: Sequence[Model], index: RunIndex) -> str:
     titles = [shown_section(model) for model in models]
     section = None
     for title, line in zip(titles, lines, strict=True):
-        if title != section:
+        if title != section and not flat:
             section = title
             text.append(printable(f"{title}  {titles.count(title)}"))
         text.append(line)
@@ -138,8 +155,13 @@ def _status_text(model: Model) -> str:
     return f"{model.status} (not in the note)" if model.absent else model.status
 
 
+def _shown_status(model: Model, index: RunIndex) -> str:
+    proposal = index.proposals.get(model.name)
+    return f"{_status_text(model)} → {proposal.status} #{proposal.run}" if proposal else _status_text(model)
+
+
 def _score_text(model: Model, index: RunIndex) -> str:
-    measured = index.scores.get(model.name)
+    measured = index.scores_of(model)
     if measured:
         best = measured[-1]
         return f"{best.kind} {best.metric} {best.value:.3f}{' ⚠' if best.alarms else ''} #{best.run}"
@@ -173,6 +195,8 @@ def model_text(detail: ModelDetail, document: dict[str, Any]) -> str:
         lines.append(
             f"score: {score['kind']} {score['metric']} {about}{score['value']:g}{count} ({score['source']}{run}){flags}"
         )
+    if document["proposal"]:
+        lines.append(_proposal_text(document["proposal"]))
     if document["runs"]:
         lines.append("runs: " + ", ".join(f"#{run}" for run in document["runs"]))
     lines += [f"item {item.number}: [{'x' if item.done else ' '}] {item.text} ({item.phase})" for item in detail.items]
@@ -182,6 +206,12 @@ def model_text(detail: ModelDetail, document: dict[str, Any]) -> str:
             lines.append(f"{word}: {row['heading']}" + (f" ({said})" if said else ""))
     lines += [f"paper: {paper}" for paper in detail.papers]
     return "\n".join(printable(line) for line in [*lines, *_catalog_lines(document["catalog"])])
+
+
+def _proposal_text(proposal: dict[str, Any]) -> str:
+    words = f", {proposal['words']}" if proposal["words"] else ""
+    flags = "".join(f" ⚠ {alarm}" for alarm in proposal["alarms"])
+    return f"proposed by run #{proposal['run']}: {proposal['status']}{words}{flags} (`fada accept` or `fada dismiss`)"
 
 
 def _catalog_lines(catalog: dict[str, Any] | None) -> list[str]:

@@ -13,7 +13,9 @@ from fada_tui.text import printable
 
 
 def print_json(document: Any) -> None:
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    r"""One document. The bytes of a path that is not UTF-8 are lone surrogates, written as ``\udcXX`` escapes."""
+    text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False)
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
 
 
 def print_text(text: str) -> None:
@@ -22,9 +24,12 @@ def print_text(text: str) -> None:
 
 def print_error(error: CommandError, *, as_json: bool) -> None:
     if as_json:
-        print_json({"error": {"message": error.message, "where": error.where, "hint": error.hint}})
+        told = {"message": error.message, "where": error.where, "hint": error.hint}
+        print_json({"error": told | ({"details": list(error.details)} if error.details else {})})
     where = f"{printable(error.where)}: " if error.where else ""
     sys.stderr.write(f"fada: {where}{printable(error.message)}\n")
+    for place in error.details:
+        sys.stderr.write(f"      {printable(place)}\n")
     if error.hint:
         sys.stderr.write(f"      {printable(error.hint)}\n")
 

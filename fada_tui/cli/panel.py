@@ -50,9 +50,7 @@ def _prepare(context: Context) -> None:
         context.home.ensure()
         behind = needs_preparing(context.home)
     except HomeError as error:
-        raise UsageError(
-            str(error), hint="choose another folder with --home DIR or FADA_HOME, or make this one writable"
-        ) from error
+        raise UsageError(str(error), hint=error.hint) from error
     if not behind:
         return
     code = (

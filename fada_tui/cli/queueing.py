@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,10 +23,32 @@ def asking() -> Iterator[None]:
     except QueueConflict as error:
         raise ConflictError(error.message, where=error.where, hint=error.hint) from error
     except QueueError as error:
-        raise UsageError(error.message, where=error.where, hint=error.hint) from error
+        raise UsageError(error.message, error.where, error.hint, error.details) from error
 
 
-def finish(context: Context, runs: Sequence[int], wait: bool) -> int:
+def add_max_time(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--max-time", metavar="TIME", help="end it after so long (2h, 90m, 3600), pauses left out; it can be resumed"
+    )
+
+
+def max_time(args: argparse.Namespace) -> int | None:
+    """Seconds of ``--max-time``, or None.
+
+    Raises:
+        UsageError: It is no time.
+    """
+    from backends.jobs.limits import read_time
+
+    if args.max_time is None:
+        return None
+    try:
+        return read_time(args.max_time)
+    except ValueError as error:
+        raise UsageError(f"--max-time {error}") from error
+
+
+def finish(context: Context, runs: Sequence[int], wait: bool, became: str = "queued") -> int:
     """Print the ids; with ``wait`` first wait for the ends, and fail where one is not done."""
     status = 0
     if wait:
@@ -33,7 +56,7 @@ def finish(context: Context, runs: Sequence[int], wait: bool) -> int:
         status = 0 if all(run.state == "done" for run in ended) else 1
         lines = [f"#{run.id} {run.state}" + (f": {run.reason}" if run.reason else "") for run in ended]
     else:
-        lines = [f"#{run} queued" for run in runs]
+        lines = [f"#{run} {became}" for run in runs]
     context.emit({"runs": list(runs)}, "\n".join(lines))
     return status
 

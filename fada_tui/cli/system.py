@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import sqlite3
 import sys
 import time
@@ -152,47 +153,45 @@ def show_where(args: argparse.Namespace, context: Context) -> None:
     }
     sizes = {name: disk_use(path) for name, path in paths.items()}
     document: dict[str, Any] = {name: str(path) for name, path in paths.items()}
-    document |= {"bytes": sizes, "disk_free": disk_free(home.root)}
+    document |= {"bytes": sizes, "disk_free": disk_free(home.root), "remove": ["rm", "-r", str(home.root)]}
 
     def text() -> str:
         rows = [
             (name, str(path), "not there" if sizes[name] is None else size(sizes[name])) for name, path in paths.items()
         ]
         rows.append(("free", "", size(document["disk_free"])))
-        return table(("what", "path", "on disk"), rows, right=(2,))
+        return "\n".join(
+            [table(("what", "path", "on disk"), rows, right=(2,)), "", *_removal(home.root, paths["models"])]
+        )
 
     context.emit(document, text)
 
 
+def _removal(home: Path, models: Path) -> list[str]:
+    """How to be rid of everything; the models may be other programs' as well."""
+    return [
+        f"to remove everything: end what runs (`fada jobs`, `fada cancel ID`), then rm -r {shlex.quote(str(home))}",
+        f"the models are the Hugging Face hub's own folder, which other programs share: {printable(str(models))}",
+        "`fada disk` says what takes the room, `fada rm ID` and `fada prune` free some",
+    ]
+
+
 def disk_use(path: Path) -> int | None:
-    """Bytes a file or folder takes on its disk; hard and symbolic links count once. None where it is not there."""
-    if not path.exists():
-        return None
-    seen: set[tuple[int, int]] = set()
-    total = 0
-    todo = [path]
-    while todo:
-        entry = todo.pop()
-        try:
-            status = entry.lstat()
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            total += status.st_blocks * 512
-            if entry.is_dir() and not entry.is_symlink():
-                todo.extend(entry.iterdir())
-        except OSError:  # gone in the meantime, or not ours to read
-            continue
-    return total
+    """Bytes a file or folder takes on its disk; None where it is not there."""
+    from backends.jobs.disk import bytes_of
+
+    return bytes_of(path) if path.exists() else None
 
 
 def rebuild_index(args: argparse.Namespace, context: Context) -> None:
     """Rebuild runs.db from the run directories."""
+    from backends.jobs.reconcile import tick_and_wake
     from backends.jobs.reindex import is_damaged, reindex, set_aside
 
     moved = set_aside(context.home) if is_damaged(context.home) else None
     context.prepare()
     count = reindex(context.home)
+    tick_and_wake(context.runs, context.home)
     said = f"; the damaged index is kept as {moved}" if moved else ""
     context.emit({"runs": count, "damaged": moved}, f"{count} run{'' if count == 1 else 's'} indexed{said}")
 

@@ -1,29 +1,21 @@
-"""The tracker: import, export, models, model, items, and the edits with their undo."""
+"""The tracker: import, export, models, model, items, history; the verbs that edit are in ``tracker_edits``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from db.tracker import edits, queries
-from db.tracker.errors import EditError, NoteConflict, NoteError
-from db.tracker.rows import STATUS_LADDER, Model, Tracker
-from db.tracker.values import ladder_status
+from db.tracker import queries
+from db.tracker.rows import Change
+from fada_tui.cli import stats, tracker_edits
 from fada_tui.cli.context import Context
-from fada_tui.cli.errors import ConflictError, UsageError
-from fada_tui.cli.model_view import (
-    RunIndex,
-    model_document,
-    model_text,
-    models_text,
-    shown_section,
-    summary_document,
-)
+from fada_tui.cli.errors import UsageError
+from fada_tui.cli.model_filter import filtered, register_filters
+from fada_tui.cli.model_view import RunIndex, model_document, model_text, models_text, summary_document
+from fada_tui.cli.verbs import Adder, explained, the_model
 from fada_tui.text import printable
 
 if TYPE_CHECKING:
@@ -32,84 +24,30 @@ if TYPE_CHECKING:
 
 def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
     """Add the tracker's verbs to the command line."""
-    add = _Adder(verbs, shared)
+    add = Adder(verbs, shared)
     add("import", import_file, "a tracker note into the database, in place of the current one").add_argument(
         "file", type=Path, metavar="FILE.md"
     )
     export = add("export", export_file, "the current note, byte-identical but for what changed")
     export.add_argument("file", type=Path, nargs="?", metavar="FILE.md", help="where to (standard output)")
     export.add_argument("--force", action="store_true", help="also over a file that holds something else")
-    _register_lists(add)
-    for name, handler, text in (
-        ("done", mark_done, "tick an item of the checklist"),
-        ("undone", mark_undone, "clear an item of the checklist"),
-    ):
-        add(name, handler, text).add_argument("number", type=int, metavar="N")
-    for name, handler, text, metavar in (
-        ("status", set_status, f"set a model's status: {', '.join(STATUS_LADDER)}", "VALUE"),
-        ("note", set_note, "write a model's Notes cell", "TEXT"),
-        ("alias", add_alias, "give a model another name", "NAME"),
-    ):
-        parser = add(name, handler, text)
-        parser.add_argument("model", metavar="MODEL")
-        parser.add_argument("text", nargs="+", metavar=metavar)
-    add("undo", undo, "take the latest change of the tracker back")
-    add("redo", redo, "make the change that was taken back once more")
-    past = add("history", show_history, "who changed what in the tracker, newest first")
-    past.add_argument("-n", "--limit", type=int, default=50, metavar="N", help="how many (50)")
-
-
-class _Adder:
-    """Adds verbs whose handlers do one reconcile tick first, as every `fada` command does."""
-
-    def __init__(self, verbs: Verbs, shared: argparse.ArgumentParser) -> None:
-        self.verbs = verbs
-        self.shared = shared
-
-    def __call__(
-        self, name: str, handler: Callable[[argparse.Namespace, Context], int | None], text: str
-    ) -> argparse.ArgumentParser:
-        def handle(args: argparse.Namespace, context: Context) -> int | None:
-            from backends.jobs.reconcile import tick_and_wake
-
-            tick_and_wake(context.runs, context.home)
-            return handler(args, context)
-
-        parser = self.verbs.add_parser(name, parents=[self.shared], help=text, description=text)
-        parser.set_defaults(handler=handle)
-        return parser
-
-
-def _register_lists(add: _Adder) -> None:
-    models = add("models", list_models, "the models of the tracker")
-    models.add_argument("text", nargs="*", metavar="TEXT", help="words that name, columns or notes must hold")
-    models.add_argument("--section", metavar="TEXT", help="only sections with this in their title")
-    models.add_argument("--status", metavar="VALUE", help="only this status")
-    models.add_argument("--todo", action="store_true", help="only models whose status is TODO")
+    register_filters(add("models", list_models, "the models of the tracker"))
     add("model", show_model, "everything known of one model").add_argument("name", metavar="NAME")
     add("items", list_items, "the evaluation checklist")
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Bad input of the tracker as the command's own errors."""
-    try:
-        yield
-    except EditError as error:
-        raise UsageError(error.message, hint=error.hint) from error
-    except NoteConflict as error:
-        raise ConflictError(error.message, where=error.where, hint=error.hint) from error
-    except NoteError as error:
-        raise UsageError(error.message, where=error.where, hint=error.hint) from error
+    stats.register(add)
+    tracker_edits.register(add)
+    past = add("history", show_history, "who changed what in the tracker, newest first")
+    past.add_argument("model", nargs="?", metavar="MODEL", help="only changes of this model")
+    past.add_argument("-n", "--limit", type=int, default=50, metavar="N", help="how many (50)")
 
 
 def import_file(args: argparse.Namespace, context: Context) -> None:
     """`fada import FILE.md`."""
-    from db.tracker.files import read_note_file
+    from db.tracker.disk.files import read_note_file
     from db.tracker.importer import import_note
 
-    with _explained():
-        result = import_note(context.tracker, read_note_file(args.file), str(args.file), "user")
+    with explained():
+        result = import_note(context.tracker, read_note_file(args.file), str(args.file), "user", path=args.file)
     document = {
         "models": result.models,
         "sections": result.sections,
@@ -119,6 +57,7 @@ def import_file(args: argparse.Namespace, context: Context) -> None:
         "changed": list(result.changed),
         "absent": list(result.absent),
         "details": list(result.details),
+        "renamed": [{"old": old, "new": new} for old, new in result.renamed],
     }
 
     def text() -> str:
@@ -147,7 +86,7 @@ def export_file(args: argparse.Namespace, context: Context) -> None:
         return
     if Path(args.file).resolve() in (context.home.fada_db.resolve(), context.home.runs_db.resolve()):
         raise UsageError("this is fada's own database", where=str(args.file), hint="choose another file for the note")
-    with _explained():
+    with explained():
         count = export_to_file(context.tracker, args.file, force=args.force)
     context.emit({"file": str(args.file), "bytes": count}, lambda: printable(f"wrote {args.file}"))
 
@@ -155,49 +94,27 @@ def export_file(args: argparse.Namespace, context: Context) -> None:
 def list_models(args: argparse.Namespace, context: Context) -> None:
     """`fada models`."""
     tracker = queries.load_tracker(context.tracker)
-    models = _filtered(tracker, args)
-    index = RunIndex(context.runs)
-    context.emit([summary_document(model, index) for model in models], lambda: models_text(models, index))
-
-
-def _filtered(tracker: Tracker, args: argparse.Namespace) -> list[Model]:
-    models = list(tracker.models)
-    if args.section is not None:
-        wanted = args.section.casefold()
-        models = [model for model in models if wanted in shown_section(model).casefold()]
-        if not models:
-            titles = dict.fromkeys(section.title for section in tracker.sections)
-            raise UsageError(f"no section has {args.section!r} in its title", hint=f"sections: {'; '.join(titles)}")
-    if args.status is not None:
-        known = dict.fromkeys([*STATUS_LADDER, *(model.status for model in tracker.models)])
-        status = ladder_status(args.status) or args.status
-        if status.casefold() not in {text.casefold() for text in known}:
-            raise UsageError(f"no status {args.status!r}", hint=f"one of: {', '.join(known)}")
-        models = [model for model in models if model.status.casefold() == status.casefold()]
-    if args.todo:
-        models = [model for model in models if model.status == "TODO"]
-    for word in args.text:
-        models = [model for model in models if word.casefold() in _searchable(model)]
-    return models
-
-
-def _searchable(model: Model) -> str:
-    return "\n".join([model.name, *model.aliases, *model.columns.values()]).casefold()
+    index = RunIndex(context.tracker, context.runs)
+    models = filtered(tracker, args, index)
+    context.emit(
+        [summary_document(model, index) for model in models],
+        lambda: models_text(models, index, flat=args.sort is not None),
+    )
 
 
 def show_model(args: argparse.Namespace, context: Context) -> None:
     """`fada model NAME`."""
-    found = queries.find_models(context.tracker, args.name)
-    if not found:
-        near = queries.nearest_names(context.tracker, args.name)
-        raise UsageError(f"no model {args.name!r}", hint=f"nearest: {', '.join(near)}" if near else "see `fada models`")
-    if len(found) > 1:
-        names = ", ".join(model.name for model in found)
-        raise UsageError(f"{args.name!r} may mean several models", hint=f"give one of: {names}")
-    detail = queries.model_detail(context.tracker, found[0].name)
+    detail = queries.model_detail(context.tracker, the_model(context, args.name).name)
     assert detail is not None
-    document = model_document(detail, RunIndex(context.runs), context.home)
-    context.emit(document, lambda: model_text(detail, document))
+    document = model_document(detail, RunIndex(context.tracker, context.runs), context.home)
+    changes = queries.history(context.tracker, model=detail.model.name)
+    document["history"] = _history_document(changes)
+    context.emit(
+        document,
+        lambda: "\n".join(
+            [model_text(detail, document), *(f"change: {_change_line(change)}" for change in changes[:5])]
+        ),
+    )
 
 
 def list_items(args: argparse.Namespace, context: Context) -> None:
@@ -228,64 +145,31 @@ def list_items(args: argparse.Namespace, context: Context) -> None:
     context.emit(document, text)
 
 
-def mark_done(args: argparse.Namespace, context: Context) -> None:
-    """`fada done N`."""
-    _edit(context, lambda: edits.set_item(context.tracker, args.number, True), f"item {args.number} is done already")
-
-
-def mark_undone(args: argparse.Namespace, context: Context) -> None:
-    """`fada undone N`."""
-    _edit(context, lambda: edits.set_item(context.tracker, args.number, False), f"item {args.number} is not done")
-
-
-def set_status(args: argparse.Namespace, context: Context) -> None:
-    """`fada status MODEL VALUE`."""
-    _edit(context, lambda: edits.set_status(context.tracker, args.model, " ".join(args.text)), "nothing to change")
-
-
-def set_note(args: argparse.Namespace, context: Context) -> None:
-    """`fada note MODEL TEXT`."""
-    _edit(context, lambda: edits.set_note(context.tracker, args.model, " ".join(args.text)), "nothing to change")
-
-
-def add_alias(args: argparse.Namespace, context: Context) -> None:
-    """`fada alias MODEL NAME`."""
-    _edit(context, lambda: edits.add_alias(context.tracker, args.model, " ".join(args.text)), "nothing to change")
-
-
-def undo(args: argparse.Namespace, context: Context) -> None:
-    """`fada undo`."""
-    _edit(context, lambda: edits.undo(context.tracker), "nothing to take back")
-
-
-def redo(args: argparse.Namespace, context: Context) -> None:
-    """`fada redo`."""
-    _edit(context, lambda: edits.redo(context.tracker), "nothing to make again")
-
-
-def _edit(context: Context, change: Callable[[], list[str]], nothing: str) -> None:
-    with _explained():
-        changed = change()
-    context.emit({"changed": changed}, lambda: "\n".join(printable(text) for text in changed) or nothing)
-
-
 def show_history(args: argparse.Namespace, context: Context) -> None:
-    """`fada history`."""
+    """`fada history [MODEL]`."""
     if args.limit < 1:
-        raise UsageError("--limit must be at least 1")
-    changes = queries.history(context.tracker, args.limit)
-    document = [
-        {"id": change.id, "time": change.time, "who": change.who, "text": change.text, "undone": change.undone}
+        raise UsageError("--limit must be at least 1", hint="leave it out for the latest 50")
+    name = None if args.model is None else the_model(context, args.model).name
+    changes = queries.history(context.tracker, args.limit, model=name)
+    context.emit(
+        _history_document(changes), lambda: "\n".join(map(_change_line, changes)) or f"Nothing of {name} was changed."
+    )
+
+
+def _history_document(changes: list[Change]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": change.id,
+            "time": change.time,
+            "who": change.who,
+            "text": change.text,
+            "undone": change.undone,
+            "models": list(change.models),
+        }
         for change in changes
     ]
 
-    def text() -> str:
-        return "\n".join(
-            printable(
-                f"{datetime.fromtimestamp(change.time):%Y-%m-%d %H:%M}  {change.who}  {change.text}"
-                + ("  (taken back)" if change.undone else "")
-            )
-            for change in changes
-        )
 
-    context.emit(document, text)
+def _change_line(change: Change) -> str:
+    when = f"{datetime.fromtimestamp(change.time):%Y-%m-%d %H:%M}"
+    return printable(f"{when}  {change.who}  {change.text}" + ("  (taken back)" if change.undone else ""))

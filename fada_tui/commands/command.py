@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fada_tui.sources.views import Selection
@@ -30,6 +30,7 @@ class Command:
         footer: Rank in the footer, low first; None leaves it out.
         palette: Whether the palette offers it.
         shown: How the key is written, where that is not its Textual name.
+        named: What the footer calls it right here, where that is not always the label.
     """
 
     id: str
@@ -43,16 +44,21 @@ class Command:
     footer: int | None = None
     palette: bool = True
     shown: str = ""
+    named: Callable[[Selection], str] | None = None
 
     @property
     def key(self) -> str:
         """The key as a person reads it."""
         if self.shown:
             return self.shown
-        names = {"slash": "/", "question_mark": "?", "escape": "esc", "ctrl+p": "^p"}
+        names = {"slash": "/", "question_mark": "?", "escape": "esc", "ctrl+p": "^p", "minus": "-"}
         return names.get(self.keys[0], self.keys[0]) if self.keys else ""
 
     def works(self, selection: Selection) -> bool:
         """Whether the key does something right here."""
         here = not self.panes or selection.pane in self.panes
         return here and (self.needs is None or self.needs(selection))
+
+    def here(self, selection: Selection) -> Command:
+        """The command under the name that it has right here."""
+        return self if self.named is None else replace(self, label=self.named(selection))

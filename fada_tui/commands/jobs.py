@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from db.tracker.rows import Model
     from fada_tui.screens.dashboard import Dashboard
+    from fada_tui.screens.suggest import Suggestion
 
 
 def evaluate(panel: Dashboard) -> None:
+    """The marked models, or what the cursor stands on."""
+    selection = panel.selection
+    if selection.pane == "tracker" and len(selection.marked_models) > 1:
+        evaluate_models(panel, selection.marked_models)
+    else:
+        _evaluate(panel, panel.suggestion())
+
+
+def evaluate_models(panel: Dashboard, models: Sequence[Model]) -> None:
+    """The form for these models: of several each gets a run of its own."""
+    names = [model.name for model in models] if len(models) > 1 else []
+    _evaluate(panel, panel.suggestion_for(models[0]), names)
+
+
+def _evaluate(panel: Dashboard, suggestion: Suggestion, names: Sequence[str] = ()) -> None:
     from fada_tui.screens.evaluate import EvaluateForm
 
-    panel.app.push_screen(EvaluateForm(panel.panel_app.home, panel.suggestion()), panel.queued)
+    panel.app.push_screen(EvaluateForm(panel.panel_app.home, suggestion, names), panel.queued)
 
 
 def finetune(panel: Dashboard) -> None:
+    _finetune(panel, panel.suggestion())
+
+
+def finetune_model(panel: Dashboard, model: Model) -> None:
+    _finetune(panel, panel.suggestion_for(model))
+
+
+def _finetune(panel: Dashboard, suggestion: Suggestion) -> None:
     from fada_tui.screens.finetune import FinetuneForm
 
-    panel.app.push_screen(FinetuneForm(panel.panel_app.home, panel.suggestion()), panel.queued)
+    panel.app.push_screen(FinetuneForm(panel.panel_app.home, suggestion), panel.queued)
 
 
 def demo(panel: Dashboard) -> None:

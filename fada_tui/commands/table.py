@@ -4,32 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fada_tui.commands import jobs, tracking, view
+from fada_tui.commands import jobs, view
 from fada_tui.commands.command import PANES, Command
+from fada_tui.commands.targets import times
+from fada_tui.commands.trackerkeys import TRACKING
 from fada_tui.screens import pane_number
 from fada_tui.sources.views import Selection
 
 _TITLES = {"tracker": "Tracker", "queue": "Queue", "gpu": "GPU", "run": "Run"}
 _MOVE = "Moving"
 _LOOK = "Looking"
-_TRACK = "Tracker"
 _JOBS = "Jobs"
 
 
-def _section(selection: Selection) -> bool:
-    return selection.section is not None
-
-
-def _model(selection: Selection) -> bool:
-    return selection.model is not None
-
-
-def _model_or_item(selection: Selection) -> bool:
-    return selection.model is not None or selection.item is not None
-
-
-def _row(selection: Selection) -> bool:
-    return (selection.pane == "queue" and selection.run is not None) or _model_or_item(selection)
+def _evaluate(selection: Selection) -> str:
+    return times("evaluate", len(selection.marked_models) if selection.pane == "tracker" else 1)
 
 
 def _run(selection: Selection) -> bool:
@@ -78,71 +67,16 @@ FOCUS = tuple(
     for pane in PANES
 )
 
-TRACKING = (
-    Command(
-        "mark",
-        ("space",),
-        "done",
-        "Toggle a checklist item's box; on a model, choose its next status",
-        _TRACK,
-        tracking.mark,
-        ("tracker",),
-        _model_or_item,
-        footer=10,
-    ),
-    Command(
-        "fold",
-        ("enter", "space"),
-        "fold",
-        "Fold or unfold a section",
-        _TRACK,
-        view.fold,
-        ("tracker",),
-        _section,
-        footer=10,
-        palette=False,
-    ),
-    Command(
-        "open",
-        ("enter",),
-        "open",
-        "Choose the model's status, toggle the box, or show the job",
-        _TRACK,
-        view.open_row,
-        ("tracker", "queue"),
-        _row,
-        palette=False,
-    ),
-    Command(
-        "status",
-        ("s",),
-        "status",
-        "Choose the status of a model",
-        _TRACK,
-        tracking.status,
-        ("tracker",),
-        _model,
-        footer=40,
-    ),
-    Command(
-        "note", ("n",), "note", "Write the note of a model", _TRACK, tracking.note, ("tracker",), _model, footer=45
-    ),
-    Command("undo", ("u",), "undo", "Take back the last change of the tracker", _TRACK, tracking.undo),
-    Command("redo", ("U",), "redo", "Make the change that was taken back again", _TRACK, tracking.redo),
-    Command(
-        "filter",
-        ("slash",),
-        "filter",
-        "Show only models and items that hold a text",
-        _TRACK,
-        view.filter_rows,
-        footer=50,
-    ),
-)
-
 JOBS = (
     Command(
-        "evaluate", ("e",), "evaluate", "Evaluate a model against reference answers", _JOBS, jobs.evaluate, footer=20
+        "evaluate",
+        ("e",),
+        "evaluate",
+        "Evaluate a model against reference answers, or all that are marked",
+        _JOBS,
+        jobs.evaluate,
+        footer=20,
+        named=_evaluate,
     ),
     Command("finetune", ("f",), "fine-tune", "Fine-tune a model", _JOBS, jobs.finetune, footer=25),
     Command(
@@ -209,7 +143,7 @@ LOOKS = (
         "palette", ("ctrl+p",), "commands", "Every command, by name", _LOOK, view.palette, footer=80, palette=False
     ),
     Command("help", ("question_mark",), "help", "Every key, and what works here", _LOOK, view.help, footer=81),
-    Command("back", ("escape",), "back", "Leave zoom or filter", _LOOK, view.back, palette=False),
+    Command("back", ("escape",), "back", "Leave the filter, the marks or zoom", _LOOK, view.back, palette=False),
     Command("quit", ("q",), "quit", "Close the panel; jobs go on", _LOOK, view.quit, footer=90),
 )
 
@@ -219,5 +153,5 @@ BY_ID: dict[str, Command] = {command.id: command for command in TABLE}
 
 def footer_commands(selection: Selection) -> list[Command]:
     """What works right here, the most to the point first."""
-    shown = [command for command in TABLE if command.footer is not None and command.works(selection)]
+    shown = [command.here(selection) for command in TABLE if command.footer is not None and command.works(selection)]
     return sorted(shown, key=lambda command: command.footer or 0)

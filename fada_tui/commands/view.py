@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fada_tui.screens.dashboard import Dashboard
+    from fada_tui.sources.views import TelemetryView
 
 
 def down(panel: Dashboard) -> None:
@@ -68,14 +70,91 @@ def fold(panel: Dashboard) -> None:
         panel.tracker.toggle(section)
 
 
+def fold_all(panel: Dashboard) -> None:
+    panel.tracker.fold_all()
+
+
 def open_row(panel: Dashboard) -> None:
-    """A model or an item shows its status; a job shows itself in the Run pane."""
+    """An item toggles its box; a job shows itself in the Run pane."""
     if panel.selection.pane == "queue":
         panel.focus_pane("run")
         return
     from fada_tui.commands import tracking
 
     tracking.mark(panel)
+
+
+def details(panel: Dashboard) -> None:
+    from fada_tui.screens.model import ModelScreen
+
+    model = panel.selection.model
+    if model is not None:
+        panel.app.push_screen(ModelScreen(panel, model, _memory_total(panel.top.telemetry)))
+
+
+def _memory_total(telemetry: TelemetryView) -> int | None:
+    """Bytes of the largest card, or of main memory where there is none; None until the machine was looked at."""
+    newest = telemetry.newest
+    if newest is None:
+        return None
+    cards = [gpu.memory_total for gpu in newest.gpus if gpu.memory_total]
+    return max(cards) if cards else newest.host.memory_total
+
+
+def select(panel: Dashboard) -> None:
+    """Mark the row and go on to the next; on a head, mark what is under it and stay."""
+    key = panel.tracker.key
+    if key is not None:
+        panel.tracker.toggle_mark(key)
+        if panel.selection.section is None:
+            panel.tracker.move(1)
+
+
+def order(panel: Dashboard) -> None:
+    from fada_tui.listing.order import Order
+    from fada_tui.screens.order import OrderScreen
+
+    def chosen(order: Order | None) -> None:
+        if order is not None:
+            panel.tracker.order = order
+
+    panel.app.push_screen(OrderScreen(panel.tracker.columns, panel.tracker.order), chosen)
+
+
+def history(panel: Dashboard) -> None:
+    from fada_tui.screens.history import HistoryScreen
+
+    model = panel.selection.model if panel.selection.pane == "tracker" else None
+    panel.app.push_screen(HistoryScreen(panel, model.name if model else None))
+
+
+def stats(panel: Dashboard) -> None:
+    from fada_tui.screens.stats import StatsScreen
+
+    panel.app.push_screen(StatsScreen(panel.panel_app.home, panel.tracker.tracker))
+
+
+def sync(panel: Dashboard) -> None:
+    """With the note's file; where it came from none, with one that is asked for."""
+    from fada_tui.screens.paths import PathSuggester
+    from fada_tui.screens.prompt import PromptScreen
+    from fada_tui.screens.sync import SyncScreen
+
+    home = panel.panel_app.home
+
+    def named(text: str | None) -> None:
+        if text:
+            panel.app.push_screen(SyncScreen(home, Path(text).expanduser().absolute()))
+
+    state = panel.top.note_file
+    if state is not None:
+        panel.app.push_screen(SyncScreen(home, state.path))
+        return
+    facts = ("This note came from no file of yours. Name one to keep it in step with; it may be a new one.",)
+    prompt = PromptScreen(
+        "Sync with which file?", facts=facts, help="enter shows what a sync would do", suggester=PathSuggester()
+    )
+    panel.app.push_screen(prompt, named)
 
 
 def copy(panel: Dashboard) -> None:

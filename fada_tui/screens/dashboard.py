@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events, on
@@ -18,20 +19,22 @@ from fada_tui.screens.suggest import Suggestion, first_to_do, suggest
 from fada_tui.sources.views import RunList, RunView, Selection, TelemetryView
 from fada_tui.widgets.bars import KeyBar, TopBar
 from fada_tui.widgets.gpupane import GpuPane
-from fada_tui.widgets.line import plain
 from fada_tui.widgets.lineview import LineView
 from fada_tui.widgets.queuepane import QueuePane
 from fada_tui.widgets.runpane import RunPane
 from fada_tui.widgets.trackerpane import TrackerPane
 
 if TYPE_CHECKING:
-    from db.tracker.rows import Tracker
+    from db.tracker.rows import Model, Proposal, Tracker
+    from db.tracker.sync import SyncState
     from fada_tui.app import PanelApp
 
 SINGLE = (70, 20)
 """Below this many columns or rows only the focused pane is shown."""
 NARROW = 100
 TALL = 45
+_TOLD = 8
+"""So many numbers of queued runs are named."""
 _COPIED_WIDTH = 240
 """Rows are copied as a wide pane would show them, so that nothing is cut."""
 
@@ -63,6 +66,8 @@ class Dashboard(Screen[None]):
             "run": self.run_pane,
         }
         self._picked: int | None = None
+        self._awaited: str | None = None
+        """A model that was just added: the cursor goes to it once it is shown."""
 
     def compose(self) -> ComposeResult:
         yield self.top
@@ -94,7 +99,18 @@ class Dashboard(Screen[None]):
         self.top.tracker = tracker
         self.tracker.tracker = tracker
         self.run_pane.suggestion = first_to_do(tracker) or "a model"
+        if self._awaited in tracker.by_name:
+            self.tracker.choose(f"model:{self._awaited}")
+            self._awaited = None
         self.update_keys()
+
+    def show_proposals(self, proposals: Mapping[str, Proposal]) -> None:
+        self.top.proposals = len(proposals)
+        self.tracker.proposals = proposals
+        self.update_keys()
+
+    def show_note_file(self, state: SyncState | None) -> None:
+        self.top.note_file = state
 
     def show_runs(self, runs: RunList) -> None:
         self.top.runs = runs
@@ -150,24 +166,32 @@ class Dashboard(Screen[None]):
                 run = self.tracker.runs.live_of(model) or shown
         elif pane == "queue" and key:
             run = self.queue.runs.get(int(key.removeprefix("run:"))) or shown
-        return Selection(pane, model, item, run, section)
+        marked = (self.tracker.marked_models, self.tracker.marked_items) if pane == "tracker" else ((), ())
+        return Selection(pane, model, item, run, section, *marked, proposal=self.tracker.proposal_at(key))
 
     def row_text(self) -> str:
         """The chosen row as text, or the whole pane where no row can be chosen."""
-        view = self.focused_pane
-        rows = view.build(_COPIED_WIDTH, view.size.height)
-        chosen = [row for row in rows if row.key is not None and row.key == view.key]
-        return re.sub(r"  +", "  ", plain(chosen or rows)).strip()
+        return re.sub(r"  +", "  ", self.focused_pane.text(_COPIED_WIDTH)).strip()
 
     def suggestion(self) -> Suggestion:
         """What a form is filled with."""
         return suggest(self.selection, self.run_pane.view, self.tracker.tracker)
 
-    def queued(self, run_id: int | None) -> None:
-        """A form has queued a run: show it."""
-        if run_id is not None:
-            self.app.notify(f"queued as #{run_id}", markup=False, timeout=4)
-            self.pick(run_id)
+    def suggestion_for(self, model: Model) -> Suggestion:
+        """What a form is filled with for this model."""
+        return suggest(Selection("tracker", model), self.run_pane.view, self.tracker.tracker)
+
+    def await_model(self, name: str) -> None:
+        """Put the cursor on a model as soon as the tracker that has it comes in."""
+        self._awaited = name
+        self.panel_app.nudge()
+
+    def queued(self, runs: tuple[int, ...] | None) -> None:
+        """A form has queued runs: show the first of them."""
+        if runs:
+            numbers = " ".join(f"#{run}" for run in runs[:_TOLD]) + (" …" if len(runs) > _TOLD else "")
+            self.app.notify(f"queued as {numbers}", markup=False, timeout=4)
+            self.pick(runs[0])
             self.panel_app.nudge()
 
     # Keys
@@ -206,7 +230,8 @@ class Dashboard(Screen[None]):
         if self.has_class("-zoom"):
             self._mark_zoomed(pane)
         self._arrange(pane)
-        self.panes[pane].focus()
+        # At once: focus() waits until the app is idle, and would take the focus away from what got it meanwhile.
+        self.set_focus(self.panes[pane])
 
     def step_pane(self, direction: int) -> None:
         index = PANE_ORDER.index(self.pane) + direction
@@ -217,9 +242,11 @@ class Dashboard(Screen[None]):
         self._arrange(self.pane)
 
     def back(self) -> None:
-        """Escape: close the filter, else unzoom."""
+        """Escape: close the filter, else take the marks away, else unzoom."""
         if self.filter_input.display or self.tracker.filter_text:
             self._close_filter(keep=False)
+        elif self.tracker.marked:
+            self.tracker.clear_marks()
         elif self.has_class("-zoom"):
             self.toggle_zoom()
 
@@ -260,7 +287,8 @@ class Dashboard(Screen[None]):
 
     @on(LineView.Opened)
     def _row_opened(self) -> None:
-        self.action_command("fold" if self.selection.section else "open")
+        selection = self.selection
+        self.action_command("fold" if selection.section else "details" if selection.model else "open")
 
     # Filter
 
@@ -269,7 +297,7 @@ class Dashboard(Screen[None]):
         self.filter_input.display = True
         self.keys.display = False
         self.filter_input.value = self.tracker.filter_text
-        self.filter_input.focus()
+        self.set_focus(self.filter_input)
 
     def _close_filter(self, *, keep: bool) -> None:
         self.filter_input.display = False

@@ -1,43 +1,69 @@
-"""The form that queues an evaluation."""
+"""The form that queues an evaluation, of one model or of several with the same data."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from db.home import Home
+from fada_tui.format import count
 from fada_tui.screens.form import Field, FormScreen, path_of, required
 from fada_tui.screens.propose import for_evaluation
 from fada_tui.screens.suggest import Suggestion
 
+_DATA = (
+    "Kind gt: answers are compared with reference answers. "
+    "Data: JSONL, one question a line, FADA chat or ShareGPT form."
+)
+_ONE = "Model: tracker name, Hugging Face id or checkpoint folder."
+_SEVERAL = "All are checked before the first is queued; a run each."
+_NAMED = 12
+"""So many of the models are named in the form."""
 
-class EvaluateForm(FormScreen):
-    """Data and tuned model of the suggestion are proposed again where they are still there."""
 
-    def __init__(self, home: Home, suggestion: Suggestion) -> None:
-        super().__init__(
-            "Evaluate",
-            (
-                Field("model", "Model", suggestion.model),
-                Field("data", "Data", kind="path"),
-                Field("image_root", "Image root", hint="the data file's folder, or its images/", kind="path"),
-                Field("limit", "Limit", "", "all questions", kind="integer"),
-                Field("adapter", "Tuned by run", hint="none: as it is", kind="integer"),
-            ),
-            "Kind gt: answers are compared with reference answers. Data: JSONL, one question a line, FADA chat or "
-            "ShareGPT form. Model: tracker name, Hugging Face id or checkpoint folder.",
+class EvaluateForm(FormScreen[tuple[int, ...]]):
+    """Data and tuned model of the suggestion are proposed again where they are still there.
+
+    Args:
+        models: Names of several models to evaluate; none: the one that is written in the form.
+    """
+
+    def __init__(self, home: Home, suggestion: Suggestion, models: Sequence[str] = ()) -> None:
+        fields = (
+            Field("model", "Model", suggestion.model),
+            Field("data", "Data", kind="path"),
+            Field("image_root", "Image root", hint="the data file's folder, or its images/", kind="path"),
+            Field("limit", "Limit", "", "all questions", kind="integer"),
+            Field("adapter", "Tuned by run", hint="none: as it is", kind="integer"),
         )
+        if models:
+            rest = f" and {len(models) - _NAMED} more" if len(models) > _NAMED else ""
+            note = f"{', '.join(models[:_NAMED])}{rest}. {_SEVERAL} {_DATA}"
+            super().__init__(f"Evaluate {count(len(models), 'model')}", fields[1:-1], note)
+        else:
+            super().__init__("Evaluate", fields, f"{_DATA} {_ONE}")
         self._home = home
         self._suggestion = suggestion
+        self._models = tuple(models)
 
     def propose(self) -> dict[str, str]:
-        return for_evaluation(self._home, self._suggestion)
+        proposed = for_evaluation(self._home, self._suggestion)
+        known = {field.name for field in self.fields}
+        return {name: value for name, value in proposed.items() if name in known}
 
-    def enqueue(self, values: dict[str, str]) -> int:
-        from backends.jobs.queue import enqueue_eval
+    def submit(self, values: dict[str, str]) -> tuple[int, ...]:
+        from backends.jobs.launch import plan_eval
+        from backends.jobs.submit import submit
 
-        return enqueue_eval(
-            self._home,
-            required(values, "model", "the model"),
-            data=path_of(required(values, "data", "the data file")),
-            image_root=path_of(values["image_root"]) or None,
-            limit=int(values["limit"]) if values["limit"] else None,
-            adapter=int(values["adapter"]) if values["adapter"] else None,
-        )
+        adapter = values.get("adapter")
+        plans = [
+            plan_eval(
+                self._home,
+                model,
+                data=path_of(required(values, "data", "the data file")),
+                image_root=path_of(values["image_root"]) or None,
+                limit=int(values["limit"]) if values["limit"] else None,
+                adapter=int(adapter) if adapter else None,
+            )
+            for model in self._models or (required(values, "model", "the model"),)
+        ]
+        return tuple(submit(self._home, plan) for plan in plans)

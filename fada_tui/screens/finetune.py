@@ -17,7 +17,7 @@ SETTINGS = {
 """Field of the form to name of the setting."""
 
 
-class FinetuneForm(FormScreen):
+class FinetuneForm(FormScreen[tuple[int, ...]]):
     """The data of a fine-tune that was made before are proposed again, at first those of the demo."""
 
     def __init__(self, home: Home, suggestion: Suggestion) -> None:
@@ -43,10 +43,10 @@ class FinetuneForm(FormScreen):
     def propose(self) -> dict[str, str]:
         return for_finetune(self._home, self._suggestion)
 
-    def enqueue(self, values: dict[str, str]) -> int:
+    def submit(self, values: dict[str, str]) -> tuple[int, ...]:
         from backends.jobs.queue import enqueue_finetune
 
-        return enqueue_finetune(
+        run = enqueue_finetune(
             self._home,
             required(values, "model", "the model"),
             data=path_of(required(values, "data", "the training data")),
@@ -54,3 +54,4 @@ class FinetuneForm(FormScreen):
             eval_data=path_of(values["eval_data"]) or None,
             settings={setting: values[name] for name, setting in SETTINGS.items() if values[name]},
         )
+        return (run,)

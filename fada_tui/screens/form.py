@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.screen import ModalScreen
@@ -34,15 +34,23 @@ class Field:
     choices: tuple[str, ...] = ()
 
 
-class FormScreen(ModalScreen[int | None]):
-    """Enter queues, escape leaves; the result is the run's id."""
+ResultT = TypeVar("ResultT")
+
+
+class FormScreen(ModalScreen[ResultT | None], Generic[ResultT]):
+    """Enter submits, escape leaves; the result is what :meth:`submit` answers."""
 
     auto_links = False
+    VERB = "queues it"
+    """What enter does."""
+    CHECKING = "checking model and data …"
+    WAIT = "still checking; it is queued when all is well (c cancels it then)"
+    """Why it cannot be left while it is being submitted."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "cancel"),
         Binding("down", "app.focus_next", "next", priority=True),
         Binding("up", "app.focus_previous", "previous", priority=True),
-        Binding("ctrl+s", "submit", "queue"),
+        Binding("ctrl+s", "submit", "submit"),
     ]
 
     @dataclass
@@ -50,8 +58,8 @@ class FormScreen(ModalScreen[int | None]):
         values: dict[str, str]
 
     @dataclass
-    class Queued(Message):
-        run_id: int
+    class Submitted(Message):
+        result: Any
 
     @dataclass
     class Refused(Message):
@@ -65,8 +73,8 @@ class FormScreen(ModalScreen[int | None]):
         self._note = note
         self._busy = False
 
-    def enqueue(self, values: dict[str, str]) -> int:
-        """Check the values and queue the job; called in a thread. Raises what explains itself."""
+    def submit(self, values: dict[str, str]) -> ResultT:
+        """Check the values and do it; called in a thread. Raises what explains itself."""
         raise NotImplementedError
 
     def propose(self) -> dict[str, str]:
@@ -76,25 +84,26 @@ class FormScreen(ModalScreen[int | None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="box", can_focus=False) as box:
             box.border_title = Content(printable(self._title_text))
-            for field in self.fields:
-                with Horizontal(classes="field"):
-                    yield Label(Content(field.label))
-                    yield _input(field)
-            yield Static(Content(self._note), classes="help", id="form-note")
+            with Vertical(id="fields"):
+                for field in self.fields:
+                    yield field_row(field)
+            yield Static(Content(printable(self._note)), classes="help", id="form-note")
             yield Static("", classes="problem", id="problem")
-            yield Label(Content("enter queues it · tab ↓ ↑ move · → takes a proposal · esc leaves"), classes="help")
+            keys = f"enter {self.VERB} · tab ↓ ↑ move · → takes a proposal · esc leaves"
+            yield Label(Content(keys), classes="help")
 
     def on_mount(self) -> None:
-        self._first_empty().focus()
+        # Not focus(): that waits until the app is idle, and a key typed meanwhile would go elsewhere.
+        self.set_focus(self.first_field())
         self._propose()
 
-    def _first_empty(self) -> Input:
+    def first_field(self) -> Input:
         """The first field that has to be filled in and is not."""
         values = self.values
         empty = (field.name for field in self.fields if not values[field.name] and not field.hint)
-        return self._input_of(next(empty, self.fields[1].name))
+        return self.input_of(next(empty, self.fields[1].name))
 
-    def _input_of(self, name: str) -> Input:
+    def input_of(self, name: str) -> Input:
         return self.query_one(f"#field-{name}", Input)
 
     @work(thread=True, exit_on_error=False)
@@ -113,36 +122,42 @@ class FormScreen(ModalScreen[int | None]):
         if self._busy or self.values != as_made:
             return
         stood = self.focused
-        untouched = stood is self._first_empty()
+        untouched = stood is self.first_field()
         for name, value in event.values.items():
-            self._input_of(name).value = value
+            self.input_of(name).value = printable(value)
+        self.fields = tuple(replace(field, value=event.values.get(field.name, field.value)) for field in self.fields)
         if untouched:
-            here = self._first_empty()
-            here.focus()
+            here = self.first_field()
+            self.set_focus(here)
             here.select_all()
 
     @property
     def values(self) -> dict[str, str]:
-        return {field.name: self.query_one(f"#field-{field.name}", Input).value.strip() for field in self.fields}
+        """What is written in each field; what was only shown in place of its own text counts as that text."""
+        written = {field.name: self.input_of(field.name).value.strip() for field in self.fields}
+        return {
+            field.name: field.value if written[field.name] == printable(field.value) else written[field.name]
+            for field in self.fields
+        }
 
     @on(Input.Submitted)
     def action_submit(self) -> None:
         if self._busy:
             return
         self._busy = True
-        self._say("checking model and data …", problem=False)
-        self._enqueue(self.values)
+        self._say(self.CHECKING, problem=False)
+        self._submit(self.values)
 
     @work(thread=True, exit_on_error=False)
-    def _enqueue(self, values: dict[str, str]) -> None:
+    def _submit(self, values: dict[str, str]) -> None:
         try:
-            self.post_message(self.Queued(self.enqueue(values)))
+            self.post_message(self.Submitted(self.submit(values)))
         except Exception as error:  # noqa: BLE001 - whatever it was, it is shown in the form
             self.post_message(self.Refused(*explain(error)))
 
-    @on(Queued)
-    def _queued(self, event: Queued) -> None:
-        self.dismiss(event.run_id)
+    @on(Submitted)
+    def _submitted(self, event: Submitted) -> None:
+        self.dismiss(event.result)
 
     @on(Refused)
     def _refused(self, event: Refused) -> None:
@@ -158,9 +173,14 @@ class FormScreen(ModalScreen[int | None]):
 
     def action_leave(self) -> None:
         if self._busy:
-            self._say("still checking; it is queued when all is well (c cancels it then)", problem=False)
+            self._say(self.WAIT, problem=False)
             return
         self.dismiss(None)
+
+
+def field_row(field: Field) -> Horizontal:
+    """A field's label and its input, on one line."""
+    return Horizontal(Label(Content(printable(field.label))), _input(field), classes="field")
 
 
 def _input(field: Field) -> Input:
@@ -174,7 +194,7 @@ def _input(field: Field) -> Input:
 
         suggester = SuggestFromList(field.choices, case_sensitive=False)
     return Input(
-        value=field.value,
+        value=printable(field.value),
         placeholder=field.hint,
         id=f"field-{field.name}",
         suggester=suggester,

@@ -49,14 +49,14 @@ class FullScreen(Screen[None]):
         super().__init__()
         self.view = self.make_view()
         self._title_text = title
-        self._keys = keys
+        self.keys = Label(Content(keys), classes="keys", id="full-keys")
 
     def make_view(self) -> FullView:
         return FullView()
 
     def compose(self) -> ComposeResult:
         yield self.view
-        yield Label(Content(self._keys), classes="keys", id="full-keys")
+        yield self.keys
 
     def on_mount(self) -> None:
         self.view.set_title(self._title_text)

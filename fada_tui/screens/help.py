@@ -8,9 +8,10 @@ from fada_tui.commands.command import Command
 from fada_tui.commands.table import TABLE, footer_commands
 from fada_tui.screens.full import FullScreen
 from fada_tui.sources.views import Selection
-from fada_tui.widgets.line import Row, left
+from fada_tui.widgets.line import Row, left, wrap
 
 _NAMES = {"tracker": "Tracker", "queue": "Queue", "gpu": "GPU", "run": "Run"}
+_KEY = 14
 _SIGNS = (
     ("✓ ✗", "an answer right or wrong; a job done or failed"),
     ("gt", "compared with reference answers (ground truth), not keywords"),
@@ -21,6 +22,8 @@ _SIGNS = (
     ("ref", "the same, but knowing each image's category: harder to beat"),
     ("⚠", "an alarm: read it before you believe the score"),
     ("~", "a figure that its source calls approximate"),
+    ("•", "a marked row: space, s, n and e act on all that are marked"),
+    ("→", "a finished run proposes a status: p shows it"),
     ("note, #12", "where a score comes from: the tracker note, or run 12"),
     ("← #3", "the model as fine-tune run 3 left it, not its base"),
     ("● ‖ ·", "running, held or paused, queued"),
@@ -36,30 +39,44 @@ class HelpScreen(FullScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.view.show(help_rows(self._selection))
+        self.call_after_refresh(self._draw)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._draw)
+
+    def _draw(self) -> None:
+        width = self.view.scrollable_content_region.width
+        if width > 0:
+            self.view.show(help_rows(self._selection, width))
 
 
-def help_rows(selection: Selection) -> list[Row]:
-    """The whole help as rows."""
+def help_rows(selection: Selection, width: int) -> list[Row]:
+    """The whole help as rows of so many cells."""
     rows = [_head(f"Right here, in {_NAMES[selection.pane]}")]
-    rows += _rows(footer_commands(selection))
+    rows += _rows(footer_commands(selection), width)
     groups: dict[str, list[Command]] = {}
     for command in TABLE:
         groups.setdefault(command.group, []).append(command)
     for group, commands in groups.items():
-        rows += [Row(()), _head(group), *_rows(commands)]
+        rows += [Row(()), _head(group), *_rows(commands, width)]
     rows += [Row(()), _head("Signs")]
-    rows += [Row((("  ", ""), (left(sign, 14), "key"), (text, ""))) for sign, text in _SIGNS]
-    return rows
+    return [*rows, *(row for sign, text in _SIGNS for row in _row(sign, text, width))]
 
 
 def _head(text: str) -> Row:
     return Row(((text, "title"),))
 
 
-def _rows(commands: Sequence[Command]) -> list[Row]:
+def _rows(commands: Sequence[Command], width: int) -> list[Row]:
     rows: list[Row] = []
     for command in commands:
         where = f" ({', '.join(_NAMES[pane] for pane in command.panes)})" if command.panes else ""
-        rows.append(Row((("  ", ""), (left(command.key, 14), "key"), (command.description, ""), (where, "dim"))))
+        rows += _row(command.key, command.description + where, width)
     return rows
+
+
+def _row(sign: str, text: str, width: int) -> list[Row]:
+    lines = wrap(text, max(20, width - _KEY - 2))
+    return [
+        Row((("  ", ""), (left("" if index else sign, _KEY), "key"), (line, ""))) for index, line in enumerate(lines)
+    ]

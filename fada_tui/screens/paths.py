@@ -26,7 +26,11 @@ def complete(value: str) -> str | None:
         return None
     try:
         with os.scandir(Path(folder or ".").expanduser()) as entries:
-            found = sorted((entry.name, entry.is_dir()) for entry in entries if entry.name.startswith(begin))
+            found = sorted(
+                (entry.name, entry.is_dir())
+                for entry in entries
+                if entry.name.startswith(begin) and entry.name.isprintable()
+            )
     except OSError:
         return None
     if not found or (found[0][0] == begin and not found[0][1]):

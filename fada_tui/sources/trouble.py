@@ -11,7 +11,8 @@ def explain(error: Exception) -> tuple[str, str | None]:
     if isinstance(message, str):
         where = getattr(error, "where", None)
         hint = getattr(error, "hint", None)
-        return (f"{where}: {message}" if where else message), hint
+        places = getattr(error, "details", ())
+        return "\n".join([f"{where}: {message}" if where else message, *places]), hint
     if isinstance(error, SchemaTooOld):
         return str(error), None
     if isinstance(error, OSError):

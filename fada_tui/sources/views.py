@@ -7,7 +7,7 @@ from typing import Any
 
 from backends.telemetry.sample import Telemetry
 from db.runs.rows import ACTIVE_STATES, WAITING_STATES, Message, MetricPoint, Prediction, Run, Score
-from db.tracker.rows import Item, Model, Tracker
+from db.tracker.rows import Item, Model, Proposal, Tracker
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,11 @@ class Selection:
     run: Run | None = None
     section: str | None = None
     """The key of a section's or phase's head."""
+    marked_models: tuple[Model, ...] = ()
+    """Those that were marked to be acted on at once, in the order of the note."""
+    marked_items: tuple[Item, ...] = ()
+    proposal: Proposal | None = None
+    """What a finished run suggests for :attr:`model`."""
 
 
 __all__ = ["Failure", "RunList", "RunView", "Selection", "TelemetryView", "Tracker"]

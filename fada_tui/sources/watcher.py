@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,13 +18,18 @@ from db.connect import connect, counters, data_version
 from db.home import Home
 from db.runs import queries
 from db.runs.rows import MetricPoint
-from db.tracker.queries import load_tracker
-from fada_tui.messages import RunLoaded, RunsLoaded, SourceFailed, TrackerLoaded
+from db.tracker.proposals import proposals
+from db.tracker.queries import load_tracker, refresh_tracker
+from db.tracker.rows import Proposal, Tracker
+from db.tracker.sync import Stamp, SyncState, look, note_file
+from fada_tui.messages import NoteFileLoaded, ProposalsLoaded, RunLoaded, RunsLoaded, SourceFailed, TrackerLoaded
 from fada_tui.sources.views import Failure, RunList, RunView
 
 POLL_S = 0.15
 REDRAW_S = 0.5
 """A run that writes a thousand events a second is read this often."""
+FILE_S = 2.0
+"""So often the note's file is looked at; the note itself makes it looked at at once."""
 HISTORY = 200
 CURVES = ("loss", "exact", "cosine", "accuracy")
 
@@ -82,6 +88,12 @@ class Watcher:
         self._due: set[str] = set()
         self._trouble: str | None = None
         self._list: RunList | None = None
+        self._note: Tracker | None = None
+        self._proposals: dict[str, Proposal] = {}
+        self._file: Path | None = None
+        self._stamp: Stamp | None = None
+        self._state: SyncState | None = None
+        self._looked = 0.0
 
     def choose(self, run_id: int | None) -> None:
         """Which run the Run pane shows; None: the newest that is active, else the newest."""
@@ -124,9 +136,52 @@ class Watcher:
 
     def _round(self, quiet: float) -> float:
         """One look; ``quiet`` is how long runs.db is left alone yet, and the answer is the next such time."""
+        noted = self._read_note()
+        self._look_at_file(noted)
+        before = self._list
+        quiet = self._read_runs(quiet)
+        if noted or self._list is not before:
+            self._propose()
+        return quiet
+
+    def _read_note(self) -> bool:
+        """Send the tracker if it changed, and say whether it did."""
         topics = self._tracker.changed()
-        if (topics is None or "tracker" in topics) and self._tracker.conn is not None:
-            self._post(TrackerLoaded(load_tracker(self._tracker.conn)))
+        conn = self._tracker.conn
+        if conn is None or not (topics is None or "tracker" in topics):
+            return False
+        self._note = load_tracker(conn) if topics is None or self._note is None else refresh_tracker(conn, self._note)
+        # Made here, where nobody waits for a key.
+        _ = self._note.by_name
+        self._post(TrackerLoaded(self._note))
+        return True
+
+    def _look_at_file(self, noted: bool) -> None:
+        """Send how the note's file stands to the note, if that changed."""
+        conn = self._tracker.conn
+        if conn is None or not (noted or time.monotonic() - self._looked >= FILE_S):
+            return
+        self._looked = time.monotonic()
+        if noted:
+            self._file = note_file(conn)
+        state = None
+        if self._file is not None:
+            state, self._stamp = look(conn, self._file, self._stamp)
+        if state != self._state:
+            self._state = state
+            self._post(NoteFileLoaded(state))
+
+    def _propose(self) -> None:
+        """Send what finished runs suggest, if that changed."""
+        if self._tracker.conn is None or self._runs.conn is None:
+            return
+        found = proposals(self._tracker.conn, self._runs.conn)
+        if found != self._proposals:
+            self._proposals = found
+            self._post(ProposalsLoaded(found))
+
+    def _read_runs(self, quiet: float) -> float:
+        """As :meth:`_round`, of runs.db alone."""
         hurried = bool(self._due & {"now", "view"})
         if quiet > 0 and not hurried:
             return quiet - POLL_S
@@ -146,9 +201,11 @@ class Watcher:
         if self._list is None or topics & {"runs", "scores"}:
             old = self._list
             scores = old.scores if old and "scores" not in topics else tuple(queries.scores(conn, overall_only=True))
-            self._list = RunList(tuple(queries.list_runs(conn, limit=HISTORY)), scores)
-            if self._list != old:
-                self._post(RunsLoaded(self._list))
+            found = RunList(tuple(queries.list_runs(conn, limit=HISTORY)), scores)
+            if found != old:
+                self._list = found
+                self._post(RunsLoaded(found))
+        assert self._list is not None
         chosen = self._list.get(self._wanted) or self._list.default()
         self._post(RunLoaded(load_view(conn, chosen.id) if chosen else None))
 

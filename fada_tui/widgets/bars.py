@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.style import Style
 from textual import events
@@ -14,12 +15,15 @@ from textual.widget import Widget
 
 from db.tracker.rows import Tracker
 from fada_tui.commands.command import Command
-from fada_tui.format import NA, percent, size_pair
+from fada_tui.format import NA, count, percent, size_pair
 from fada_tui.sources.views import RunList, Selection, TelemetryView
 from fada_tui.widgets.braille import spark
 from fada_tui.widgets.gpupane import short_name
 from fada_tui.widgets.line import Line, changed_columns, clip, line_width, spread, strip_of
 from fada_tui.widgets.theme import SURFACE
+
+if TYPE_CHECKING:
+    from db.tracker.sync import SyncState
 
 _PALETTE_FROM = 60
 
@@ -52,12 +56,29 @@ class OneLine(Widget):
 class TopBar(OneLine):
     """Counts at the left, the card (or host) at the right; trouble with the data takes the place of both."""
 
-    tracker: reactive[Tracker | None] = reactive(None, repaint=False)
+    tracker: reactive[Tracker | None] = reactive(None, repaint=False, always_update=True)
     runs: reactive[RunList] = reactive(RunList, repaint=False)
     telemetry: reactive[TelemetryView] = reactive(TelemetryView, repaint=False)
     trouble: reactive[str | None] = reactive(None, repaint=False)
+    proposals: reactive[int] = reactive(0, repaint=False)
+    """How many wait to be accepted."""
+    note_file: reactive[SyncState | None] = reactive(None, repaint=False)
 
-    def watch_tracker(self) -> None:
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._models = ""
+
+    def watch_tracker(self, tracker: Tracker | None) -> None:
+        # Counted once and not at every sample of the machine: there may be 100,000.
+        models = [model for model in tracker.models if not model.absent] if tracker else []
+        tested = sum(model.is_tested for model in models)
+        self._models = f"  {len(models)} models · {tested} tested" if tracker else ""
+        self.rebuild()
+
+    def watch_proposals(self) -> None:
+        self.rebuild()
+
+    def watch_note_file(self) -> None:
         self.rebuild()
 
     def watch_runs(self) -> None:
@@ -76,19 +97,23 @@ class TopBar(OneLine):
         if self.trouble:
             self.line = clip(((" ⚠ ", "alarm"), (self.trouble, "alarm")), width)
             return
-        left = self._counts()
+        left = self._counts(width)
         end = self._machine(width - line_width(left) - 2)
         self.line = spread(left, end, width)
 
-    def _counts(self) -> Line:
-        models = [model for model in self.tracker.models if not model.absent] if self.tracker else []
-        tested = sum(model.is_tested for model in models)
+    def _counts(self, width: int) -> Line:
+        """What there is to do stays; where there is no room for all, what is nought goes first, then the models."""
         running, waiting = len(self.runs.active), len(self.runs.waiting)
-        counts = f"  {len(models)} models · {tested} tested" if self.tracker else ""
-        spans: list[tuple[str, str]] = [(" FADA v3", "key"), (counts, "")]
-        spans.append((f" · {running} running", "running" if running else "dim"))
-        spans.append((f" · {waiting} queued", "" if waiting else "dim"))
-        return tuple(spans)
+        name: Line = ((" FADA v3", "key"),)
+        models: Line = ((self._models, ""),)
+        counts: Line = ((f" · {running} running", "running" if running else "dim"),)
+        counts += ((f" · {waiting} queued", "" if waiting else "dim"),)
+        to_do: Line = ((f" · {count(self.proposals, 'proposal')} p", "running"),) if self.proposals else ()
+        if self.note_file is not None and self.note_file.state != "same":
+            to_do += ((" · note ≠ file S", "alarm"),)
+        few = tuple(span for span in counts if span[1] != "dim")
+        whole = [(*name, *models, *counts, *to_do), (*name, *models, *few, *to_do), (*name, *few, *to_do)]
+        return next((line for line in whole if line_width(line) <= width), whole[-1])
 
     def _machine(self, room: int) -> Line:
         """As much as fits, the most important first; never cut in the middle."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -26,6 +27,48 @@ class Row:
 
     line: Line
     key: str | None = None
+
+
+class Rows(Sequence[Row]):
+    """The rows of a list. This one has them all; a subclass may make each when it is looked at.
+
+    What a row is must not change in the life of the object: what differs is found by comparing two of them.
+    """
+
+    def __init__(self, rows: Sequence[Row] = ()) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def row(self, index: int) -> Row:
+        """The row at an index from 0 to the length."""
+        return self._rows[index]
+
+    def key(self, index: int) -> str | None:
+        """Its key alone."""
+        return self.row(index).key
+
+    def find(self, key: str, near: int | None = None) -> int | None:
+        """Where the row of a key is; the search may begin ``near`` where it was. None where there is none."""
+        return next((index for index in range(len(self)) if self.key(index) == key), None)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Row]: ...
+
+    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+        if isinstance(index, slice):
+            return [self.row(place) for place in range(*index.indices(len(self)))]
+        place = index + len(self) if index < 0 else index
+        if not 0 <= place < len(self):
+            raise IndexError(index)
+        return self.row(place)
+
+    def __iter__(self) -> Iterator[Row]:
+        return map(self.row, range(len(self)))
 
 
 def cut(text: str, width: int) -> str:

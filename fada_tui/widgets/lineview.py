@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.style import Style
@@ -13,8 +14,11 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from fada_tui.text import printable
-from fada_tui.widgets.line import Row, changed_columns, strip_of
+from fada_tui.widgets.line import Line, Row, Rows, changed_columns, plain, strip_of
 from fada_tui.widgets.theme import BACKGROUND, CURSOR, CURSOR_FOCUS
+
+_KEPT = 500
+"""Lines that are remembered as drawn before those out of sight are forgotten."""
 
 
 class LineView(ScrollView, can_focus=True):
@@ -53,14 +57,16 @@ class LineView(ScrollView, can_focus=True):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self.rows: list[Row] = []
+        self.rows = Rows()
+        self._drawn: dict[int, Line] = {}
+        """What stands on the screen, by the row's index: of those in sight, and some that were."""
         self.cursor: int | None = None
         self._title = ""
         self._subtitle = ""
         self._width = 0
 
-    def build(self, width: int, height: int) -> list[Row]:
-        """The rows for a content area of ``width`` × ``height`` cells."""
+    def build(self, width: int, height: int) -> Sequence[Row]:
+        """The rows for a content area of ``width`` × ``height`` cells; :class:`Rows` where they are very many."""
         raise NotImplementedError
 
     # Drawing
@@ -71,7 +77,7 @@ class LineView(ScrollView, can_focus=True):
         if width <= 0 or height <= 0 or not self.is_attached:
             return
         old, old_cursor = self.rows, self.cursor
-        self.rows = self.build(width, height)
+        self.rows = _as_rows(self.build(width, height))
         self._keep_cursor(old, old_cursor)
         if len(old) != len(self.rows) or width != self._width:
             self._width = width
@@ -79,27 +85,39 @@ class LineView(ScrollView, can_focus=True):
             self.refresh()
             self.call_after_refresh(self.reveal)
             return
-        for index, (before, after) in enumerate(zip(old, self.rows, strict=True)):
-            columns = changed_columns(before.line, after.line)
+        for index in self._in_sight():
+            before = self._drawn.get(index)
+            columns = (0, width) if before is None else changed_columns(before, self.rows.row(index).line)
             if columns:
                 self._refresh_cells(index, *columns)
         self._moved(old_cursor)
+        if self.cursor != old_cursor:
+            self.call_after_refresh(self.reveal)
+
+    def _in_sight(self) -> range:
+        top = self.scroll_offset.y
+        return range(top, min(len(self.rows), top + self.size.height))
 
     def _refresh_cells(self, index: int, start: int, end: int) -> None:
         y = index - self.scroll_offset.y
         if 0 <= y < self.size.height:
             self.refresh(Region(start, y, end - start, 1))
 
-    def _keep_cursor(self, old: list[Row], old_cursor: int | None) -> None:
-        key = old[old_cursor].key if old_cursor is not None and old_cursor < len(old) else None
-        places = {row.key: index for index, row in enumerate(self.rows) if row.key is not None}
-        if key in places:
-            self.cursor = places[key]
-        elif not places:
-            self.cursor = None
-        else:
-            near = self.first_row() if old_cursor is None else old_cursor
-            self.cursor = min(places.values(), key=lambda index: (abs(index - near), index))
+    def _keep_cursor(self, old: Rows, old_cursor: int | None) -> None:
+        """On the row it was on, wherever that is now; where it is gone, on the nearest that can be chosen."""
+        key = old.key(old_cursor) if old_cursor is not None and old_cursor < len(old) else None
+        found = None if key is None else self.rows.find(key, old_cursor)
+        self.cursor = self._nearest(self.first_row() if old_cursor is None else old_cursor) if found is None else found
+
+    def _nearest(self, near: int) -> int | None:
+        """The row that can be chosen nearest to an index, of two the upper."""
+        last = len(self.rows) - 1
+        near = max(0, min(near, last))
+        for distance in range(last + 1):
+            for index in (near - distance, near + distance):
+                if 0 <= index <= last and self.rows.key(index) is not None:
+                    return index
+        return None
 
     def first_row(self) -> int:
         """Where the cursor stands at first."""
@@ -117,7 +135,11 @@ class LineView(ScrollView, can_focus=True):
             return Strip.blank(width, Style(bgcolor=BACKGROUND))
         at_cursor = index == self.cursor
         colour = (CURSOR_FOCUS if self.has_focus else CURSOR) if at_cursor else BACKGROUND
-        return strip_of(self.rows[index].line, width, Style(bgcolor=colour))
+        line = self.rows.row(index).line
+        if len(self._drawn) > _KEPT:
+            self._drawn = {place: self._drawn[place] for place in self._in_sight() if place in self._drawn}
+        self._drawn[index] = line
+        return strip_of(line, width, Style(bgcolor=colour))
 
     def set_title(self, title: str, subtitle: str = "") -> None:
         """Title and subtitle in the border: plain text; the pane is drawn again only when one changed."""
@@ -137,26 +159,38 @@ class LineView(ScrollView, can_focus=True):
     @property
     def key(self) -> str | None:
         """The key of the row under the cursor."""
-        return self.rows[self.cursor].key if self.cursor is not None and self.cursor < len(self.rows) else None
+        return self.rows.key(self.cursor) if self.cursor is not None and self.cursor < len(self.rows) else None
 
     def choose(self, key: str) -> bool:
         """Put the cursor on a row; False where there is none with that key."""
-        for index, row in enumerate(self.rows):
-            if row.key == key:
-                self._go(index, tell=False)
-                return True
-        return False
+        found = self.rows.find(key, self.cursor)
+        if found is None:
+            return False
+        self._go(found, tell=False)
+        return True
+
+    def text(self, width: int) -> str:
+        """The chosen row as a view of ``width`` cells would show it, or all rows where none can be chosen."""
+        rows = _as_rows(self.build(width, self.size.height))
+        key = self.key
+        found = None if key is None else rows.find(key, self.cursor)
+        return plain(rows if found is None else [rows.row(found)])
 
     def move(self, steps: int) -> None:
         """Move the cursor over the rows that can be chosen, or scroll where there are none."""
-        places = [index for index, row in enumerate(self.rows) if row.key is not None]
-        if not places:
+        if self.cursor is None:
             self.scroll_relative(y=steps, animate=False)
             return
-        here = places.index(self.cursor) if self.cursor in places else 0
-        target = min(len(places) - 1, max(0, here + steps))
-        self._go(places[target], tell=True)
-        if target == 0:
+        step, left = (1 if steps > 0 else -1), abs(steps)
+        index = target = self.cursor
+        while left and 0 <= (index := index + step) < len(self.rows):
+            if self.rows.key(index) is not None:
+                target, left = index, left - 1
+        self._come_to(target)
+
+    def _come_to(self, target: int) -> None:
+        self._go(target, tell=True)
+        if target == self._nearest(0):
             self.scroll_to(y=0, animate=False, force=True)
 
     def page(self, direction: int) -> None:
@@ -164,13 +198,17 @@ class LineView(ScrollView, can_focus=True):
 
     def edge(self, direction: int) -> None:
         """To the first (-1) or the last (1) row."""
-        self.move(direction * max(1, len(self.rows)))
+        target = self._nearest(0 if direction < 0 else len(self.rows) - 1)
+        if target is None:
+            self.move(direction * max(1, len(self.rows)))
+        else:
+            self._come_to(target)
 
     def _go(self, index: int, *, tell: bool) -> None:
         old, self.cursor = self.cursor, index
         self._moved(old)
         self.reveal()
-        key = self.rows[index].key
+        key = self.rows.key(index)
         if tell and key is not None and old != index:
             self.post_message(self.Chosen(self, key))
 
@@ -202,10 +240,14 @@ class LineView(ScrollView, can_focus=True):
         index = None if offset is None else offset.y + self.scroll_offset.y
         if index is None or index >= len(self.rows):
             return
-        key = self.rows[index].key
+        key = self.rows.key(index)
         if key is None:
             return
         if index == self.cursor:
             self.post_message(self.Opened(self, key))
         else:
             self._go(index, tell=True)
+
+
+def _as_rows(rows: Sequence[Row]) -> Rows:
+    return rows if isinstance(rows, Rows) else Rows(rows)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 
 from db.runs.rows import Prediction, Run, Score
-from db.tracker.rows import Model
+from db.tracker.rows import Model, Proposal
 from fada_tui.format import count, number, percent, score
 from fada_tui.widgets.line import Line, cut
 
@@ -106,7 +106,7 @@ def best_score(model: Model, scores: Iterable[Score]) -> Best | None:
     Kinds are not comparable with each other. A run that answered under 95 % of what was asked is not ranked.
     """
     found = [Best(s.kind, s.metric, s.value, "note", approximate=s.approximate) for s in model.scores]
-    found += [_of_run(one) for one in _headline(scores)]
+    found += [_of_run(one) for one in ranked(scores)]
     for kind in _KIND_ORDER:
         of_kind = [one for one in found if one.kind == kind]
         if of_kind:
@@ -115,7 +115,15 @@ def best_score(model: Model, scores: Iterable[Score]) -> Best | None:
     return max(found, key=lambda one: one.value, default=None)
 
 
-def _headline(scores: Iterable[Score]) -> list[Score]:
+def score_rank(best: Best | None) -> tuple[int, float] | None:
+    """What a best score is sorted by: how much its kind says (0 the most), then its value."""
+    if best is None:
+        return None
+    return (_KIND_ORDER.index(best.kind) if best.kind in _KIND_ORDER else len(_KIND_ORDER)), best.value
+
+
+def ranked(scores: Iterable[Score]) -> list[Score]:
+    """Those that are final and were answered for nearly all of what was asked."""
     return [
         one
         for one in scores
@@ -139,9 +147,13 @@ def scores_by_model(scores: Iterable[Score]) -> dict[str, list[Score]]:
     return grouped
 
 
+def names_of(model: Model) -> set[str]:
+    """What its runs may call it: name and aliases, capitals aside."""
+    return {model.name.casefold(), *(alias.casefold() for alias in model.aliases)}
+
+
 def scores_of(model: Model, grouped: dict[str, list[Score]]) -> list[Score]:
-    names = {model.name.casefold(), *(alias.casefold() for alias in model.aliases)}
-    return [one for name in names for one in grouped.get(name, ())]
+    return [one for name in names_of(model) for one in grouped.get(name, ())]
 
 
 def headline_score(scores: Iterable[Score]) -> Score | None:
@@ -152,6 +164,12 @@ def headline_score(scores: Iterable[Score]) -> Score | None:
             if one.metric == metric:
                 return one
     return rows[-1] if rows else None
+
+
+def proposal_text(proposal: Proposal) -> str:
+    """``→ Tested #12  81.1% GT (600 samples) ⚠``: what a run suggests, in which the alarms are not forgotten."""
+    words = f"  {proposal.words}" if proposal.words else ""
+    return f"→ {proposal.status} #{proposal.run}{words}{' ⚠' if proposal.alarms else ''}"
 
 
 def live_line(run: Run) -> Line:

@@ -2,57 +2,133 @@
 
 from __future__ import annotations
 
-from rich.cells import cell_len
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from textual import on, work
+from textual.message import Message
 from textual.reactive import reactive
 
-from db.tracker.rows import Item, Model, Section, Tracker
+from db.tracker.rows import Item, Model, Proposal, Tracker
+from fada_tui.listing.fuzzy import Query
+from fada_tui.listing.listing import Arrangement, Shelves, Wanted, arrange
+from fada_tui.listing.order import NOTE_ORDER, RUNS, SCORE, Known, Order, columns_offered, other_columns
 from fada_tui.sources.views import RunList
-from fada_tui.widgets.line import Line, Row, left, right, spread
+from fada_tui.widgets.line import Row
 from fada_tui.widgets.lineview import LineView
-from fada_tui.widgets.status import Best, best_score, live_line, scores_by_model, scores_of, status_span
+from fada_tui.widgets.status import names_of, score_rank
+from fada_tui.widgets.trackerrows import Shown, TrackerRows
 
-_SIZE, _VRAM, _STATUS, _SCORE = 5, 5, 7, 7
-_NOTES_FROM = 84
-_VRAM_FROM = 44
-_SIZE_FROM = 38
-_KIND_FROM = 58
-_TUNED_FROM = 48
+DIRECT = 5_000
+"""Up to this many models are arranged at once, more in a thread."""
 
 
 class TrackerPane(LineView):
     """Keys of its rows: ``section:TITLE``, ``model:NAME``, ``phase:TITLE``, ``item:NUMBER``."""
 
-    tracker: reactive[Tracker | None] = reactive(None, repaint=False)
+    # Two states of 100,000 models are not compared model by model.
+    tracker: reactive[Tracker | None] = reactive(None, repaint=False, always_update=True)
     runs: reactive[RunList] = reactive(RunList, repaint=False)
+    proposals: reactive[Mapping[str, Proposal]] = reactive(dict, repaint=False)
     filter_text: reactive[str] = reactive("", repaint=False)
+    order: reactive[Order] = reactive(NOTE_ORDER, repaint=False)
+    marked: reactive[frozenset[str]] = reactive(frozenset(), repaint=False)
+    """Keys of the models and items to be acted on at once."""
+
+    @dataclass
+    class Arranged(Message):
+        """The rows have been arranged in a thread."""
+
+        arrangement: Arrangement
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.folded: set[str] = set()
-        self._marks = 0
-        """Cells that the marks of tuned models' scores need."""
+        self.folded: frozenset[str] = frozenset()
+        self.arrangement: Arrangement | None = None
+        self._arranging = False
+        self._again = False
+        self._columns: tuple[Tracker, tuple[str, ...]] | None = None
+        self._marked_models: tuple[Model, ...] | None = None
 
-    def watch_tracker(self) -> None:
-        self.rebuild()
+    # What changed
+
+    def watch_tracker(self, tracker: Tracker | None) -> None:
+        self._marked_models = None
+        if tracker is not None and self.marked:
+            there = {f"item:{item.number}" for item in tracker.items}
+            kept = (key for key in self.marked if key in there or self.model_at(key) is not None)
+            self.marked = frozenset(kept)
+        self._rearrange()
 
     def watch_runs(self) -> None:
         self.rebuild()
+        if self.order.column in (SCORE, RUNS):
+            self._rearrange()
 
-    def watch_filter_text(self, text: str) -> None:
-        self.set_title("1 Tracker", f"/ {text}  esc clears" if text else "")
+    def watch_proposals(self) -> None:
         self.rebuild()
+
+    def watch_marked(self) -> None:
+        self._marked_models = None
+        self.rebuild()
+
+    def watch_filter_text(self) -> None:
+        self._rearrange()
+
+    def watch_order(self) -> None:
+        self._rearrange()
 
     def toggle(self, key: str) -> None:
         """Fold a section (or phase), or unfold it."""
         self.folded ^= {key}
-        self.rebuild()
+        self._rearrange()
+
+    def fold_all(self) -> None:
+        """Fold every section and phase; where all are folded, unfold them."""
+        if self.tracker is None:
+            return
+        sections = (f"section:{section.title}" for section in self.tracker.sections)
+        every = frozenset((*sections, *(f"phase:{item.phase}" for item in self.tracker.items)))
+        self.folded = frozenset() if every <= self.folded else every
+        self._rearrange()
+
+    # Marks
+
+    def toggle_mark(self, key: str) -> None:
+        """Mark a row, or take its mark away. Of a head: all rows under it, or where all are marked, none of them."""
+        keys = {key}
+        if key.startswith(("section:", "phase:")):
+            keys = set(self.arrangement.under(key)) if self.arrangement else set()
+        self.marked = self.marked - keys if keys <= self.marked else self.marked | keys
+
+    def clear_marks(self) -> None:
+        self.marked = frozenset()
+
+    @property
+    def marked_models(self) -> tuple[Model, ...]:
+        """In the order of the note."""
+        # Asked for at every key, and a section with all its models may be marked.
+        if self._marked_models is None:
+            found = [model for model in map(self.model_at, self.marked) if model is not None]
+            self._marked_models = tuple(sorted(found, key=lambda model: model.position))
+        return self._marked_models
+
+    @property
+    def marked_items(self) -> tuple[Item, ...]:
+        """In the order of the note."""
+        if self.tracker is None or not self.marked:
+            return ()
+        return tuple(item for item in self.tracker.items if f"item:{item.number}" in self.marked)
+
+    # What the keys stand for
 
     def model_at(self, key: str | None) -> Model | None:
-        """The model of a row's key."""
+        """The model of a row's key, while the note has it."""
         if self.tracker is None or not key or not key.startswith("model:"):
             return None
-        name = key.removeprefix("model:")
-        return next((model for model in self.tracker.models if model.name == name), None)
+        model = self.tracker.by_name.get(key.removeprefix("model:"))
+        return None if model is None or model.absent else model
 
     def item_at(self, key: str | None) -> Item | None:
         """The checklist item of a row's key."""
@@ -61,113 +137,98 @@ class TrackerPane(LineView):
         number = int(key.removeprefix("item:"))
         return next((item for item in self.tracker.items if item.number == number), None)
 
+    def proposal_at(self, key: str | None) -> Proposal | None:
+        """What a finished run suggests for the model of a row's key."""
+        model = self.model_at(key)
+        return None if model is None else self.proposals.get(model.name)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What can be sorted by."""
+        if self.tracker is None:
+            return columns_offered(())
+        if self._columns is None or self._columns[0].structure != self.tracker.structure:
+            self._columns = self.tracker, columns_offered(other_columns(self.tracker.models))
+        return self._columns[1]
+
+    # Arranging
+
+    def _rearrange(self) -> None:
+        """Arrange the rows for what is wanted now: at once, or where they are many, in a thread, one at a time."""
+        tracker = self.tracker
+        if tracker is None:
+            self.rebuild()
+        elif self._arranging:
+            self._again = True
+        else:
+            make = partial(_arranged, tracker, self.arrangement, self._wanted())
+            if len(tracker.models) <= DIRECT or not self.is_attached:
+                self._take(make())
+            else:
+                self._arranging = True
+                self._arrange_apart(make)
+
+    def _wanted(self) -> Wanted:
+        return Wanted(Query(self.filter_text), self.order, self.folded, _known(self.runs))
+
+    # Textual would describe the worker by all of its arguments, 100,000 models included.
+    @work(thread=True, group="arrange", description="arrange")
+    def _arrange_apart(self, make: Callable[[], Arrangement]) -> None:
+        self.post_message(self.Arranged(make()))
+
+    @on(Arranged)
+    def _arranged_apart(self, event: Arranged) -> None:
+        self._arranging = False
+        self._take(event.arrangement)
+        if self._again:
+            self._again = False
+            self._rearrange()
+
+    def _take(self, arrangement: Arrangement) -> None:
+        old, self.arrangement = self.arrangement, arrangement
+        self.rebuild()
+        asked = old is None or old.wanted.query != arrangement.wanted.query
+        if asked and arrangement.best is not None and self.cursor is not None:
+            self._go(arrangement.best, tell=True)
+
+    # Drawing
+
+    def rebuild(self) -> None:
+        self._say_what()
+        super().rebuild()
+
+    def _say_what(self) -> None:
+        parts = [f"/ {self.filter_text}" if self.filter_text else "", self.order.text]
+        parts.append(f"{len(self.marked):,} marked" if self.marked else "")
+        said = " · ".join(part for part in parts if part)
+        self.set_title("1 Tracker", f"{said}  esc clears" if self.filter_text or self.marked else said)
+
     def first_row(self) -> int:
         """The first model, so that its keys work at once."""
-        return next((index for index, row in enumerate(self.rows) if (row.key or "").startswith("model:")), 0)
+        return next((index for index in range(len(self.rows)) if self.model_at(self.rows.key(index))), 0)
 
-    def build(self, width: int, height: int) -> list[Row]:
-        if self.tracker is None:
+    def build(self, width: int, height: int) -> Sequence[Row]:
+        if self.arrangement is None:
             return [Row((("Reading the tracker …", "dim"),))]
-        grouped = scores_by_model(self.runs.scores)
-        shown = [model for model in self.tracker.models if not model.absent]
-        best = {model.name: best_score(model, scores_of(model, grouped)) for model in shown}
-        self._marks = max((cell_len(one.tuned) for one in best.values() if one), default=0)
-        rows: list[Row] = []
-        for section in self.tracker.sections:
-            rows += self._section(section, best, width)
-        rows += self._items(width)
-        if not rows:
+        if not self.arrangement.entries:
             said = "Nothing matches; esc clears the filter." if self.filter_text else "The tracker holds no models."
             hint = "" if self.filter_text else "Import a note: fada import FILE.md"
             return [Row(((said, "dim"),)), Row(((hint, "dim"),))]
-        return rows
-
-    def _matches(self, *texts: str | None) -> bool:
-        wanted = self.filter_text.casefold().split()
-        held = " ".join(text for text in texts if text).casefold()
-        return all(word in held for word in wanted)
-
-    def _section(self, section: Section, best: dict[str, Best | None], width: int) -> list[Row]:
-        present = [model for model in section.models if not model.absent]
-        shown = [m for m in present if self._matches(m.name, m.status, m.size, m.notes, section.title, *m.aliases)]
-        if not shown:
-            return []
-        tested = sum(model.is_tested for model in present)
-        key = f"section:{section.title}"
-        head = self._head(key, section.title, f"{tested}/{len(present)}", width)
-        if key in self.folded and not self.filter_text:
-            return [head]
-        return [head, *(self._model(model, best[model.name], width) for model in shown)]
-
-    def _head(self, key: str, title: str, figure: str, width: int) -> Row:
-        sign = "▸" if key in self.folded and not self.filter_text else "▾"
-        return Row(spread(((f"{sign} {title}", "title"),), ((figure, "dim"),), width), key)
-
-    def _model(self, model: Model, best: Best | None, width: int) -> Row:
-        run = self.runs.live_of(model)
-        word, token = status_span(model.status)
-        tail: Line = live_line(run) if run else ((left(word, _STATUS), token), *_score_spans(best, width, self._marks))
-        wide = 3 if width >= _NOTES_FROM else 0
-        facts = f" {right(_known(model.size), _SIZE + wide)}" if width >= _SIZE_FROM else ""
-        if width >= _VRAM_FROM:
-            facts += f" {right(_known(model.vram).replace('~', '').replace('GB', 'G'), _VRAM + wide)}"
-        columns = _STATUS + _score_width(width, self._marks)
-        rest = width - len(facts) - columns - 3
-        name = min(48, max(20, rest // 2)) if wide else rest
-        notes: Line = ((left(f"  {model.notes or ''}", rest - name), "dim"),) if wide else ()
-        padded = spread((), tail, columns) if run else tail
-        return Row(
-            (("  ", ""), (left(model.name, name), ""), (facts, "dim"), (" ", ""), *padded, *notes),
-            f"model:{model.name}",
-        )
-
-    def _items(self, width: int) -> list[Row]:
-        assert self.tracker is not None
-        phases: dict[str, list[Item]] = {}
-        for item in self.tracker.items:
-            phases.setdefault(item.phase, []).append(item)
-        rows: list[Row] = []
-        for phase, items in phases.items():
-            shown = [item for item in items if self._matches(item.text, phase, *item.models)]
-            if not shown:
-                continue
-            key = f"phase:{phase}"
-            rows.append(self._head(key, phase, f"{sum(item.done for item in items)}/{len(items)}", width))
-            if key not in self.folded or self.filter_text:
-                rows += [_item(item, width) for item in shown]
-        return rows
+        return TrackerRows(self.arrangement, Shown(self.runs, self.proposals, self.marked), width)
 
 
-def _known(text: str | None) -> str:
-    return text if text and text != "-" else "–"
+def _arranged(tracker: Tracker, old: Arrangement | None, wanted: Wanted) -> Arrangement:
+    return arrange(Shelves.of(tracker, old.shelves if old else None), wanted)
 
 
-def _score_width(width: int, marks: int) -> int:
-    if width >= _KIND_FROM:
-        return _SCORE + 11 + marks
-    return _SCORE + (marks if width >= _TUNED_FROM else 0)
+def _known(runs: RunList) -> Known:
+    """What scores and runs say of a model; looked up only where they are sorted by."""
+    shown = Shown(runs)
+    newest: dict[str, int] = {}
+    for run in runs.runs:
+        newest[run.model.casefold()] = max(run.id, newest.get(run.model.casefold(), 0))
 
+    def newest_run(model: Model) -> int | None:
+        return max((newest[name] for name in names_of(model) if name in newest), default=None)
 
-def _score_spans(best: Best | None, width: int, marks: int) -> Line:
-    """The value, its marks, and in a wide pane its kind and where it comes from.
-
-    What a fine-tune made is marked with its number, or where there is no room for that with the arrow alone.
-    """
-    if best is None:
-        return ((" " * _score_width(width, marks), ""),)
-    token = "alarm" if best.alarm else "dim" if best.approximate else ""
-    value = best.text if best.metric != "tokens_per_s" else best.text.removesuffix(" t/s")
-    if width < _TUNED_FROM:
-        signs = f"{best.mark or ' '}{best.tuned[:1]}" if best.tuned else f" {best.mark or ' '}"
-        return ((f"{right(value, 5)}{signs}", token),)
-    spans: Line = ((f"{right(value, 5)} {best.mark or ' '}", token),)
-    if width < _KIND_FROM:
-        return (*spans, (left(best.tuned, marks), "dim")) if marks else spans
-    kind = "t/s" if best.metric == "tokens_per_s" else best.kind
-    return (*spans, (left(f" {kind} {best.source}{best.tuned}", 11 + marks), "dim"))
-
-
-def _item(item: Item, width: int) -> Row:
-    box, token = ("[x]", "good") if item.done else ("[ ]", "")
-    text = f" {item.number:>2} {item.text}"
-    return Row((("  ", ""), (box, token), (left(text, width - 5), "dim" if item.done else "")), f"item:{item.number}")
+    return Known(lambda model: score_rank(shown.best(model)), newest_run)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from db.tracker import files
+from db.tracker.disk import files
 from db.tracker.edits import set_item, undo
 from db.tracker.errors import NoteConflict, NoteError
 from db.tracker.export import export_note, export_to_file

@@ -10,7 +10,7 @@ from db.connect import connect, counters
 from db.home import Home
 from db.migrate import migrate
 from db.tracker import queries
-from db.tracker.edits import add_alias, undo
+from db.tracker.edits import add_alias, set_status, undo
 from db.tracker.errors import NoteError
 from db.tracker.export import export_note
 from db.tracker.importer import default_note, import_default, import_note
@@ -196,7 +196,8 @@ def test_undo_of_an_import_brings_the_note_before_back(empty_db):
     before = queries.load_tracker(empty_db)
     _import(empty_db, "## One\n| Model |\n|---|\n| A |\n| D |\n")
     assert undo(empty_db)
-    assert queries.load_tracker(empty_db) == before
+    after = queries.load_tracker(empty_db)
+    assert (after.title, after.sections, after.items) == (before.title, before.sections, before.items)
     assert export_note(empty_db) == first.encode()
     assert undo(empty_db) == []
 
@@ -248,5 +249,91 @@ def test_the_panel_is_told(tracker_db):
     assert counters(tracker_db)["tracker"] == before + 1
 
 
+def _renamed(conn: sqlite3.Connection, before: list[str], after: list[str]) -> tuple[tuple[str, str], ...]:
+    head = "## S\n| Model | Size | Status | Notes |\n|---|---|---|---|\n"
+    _import(conn, head + "\n".join(before))
+    result = _import(conn, head + "\n".join(after))
+    names = {warning.line: warning.text for warning in result.warnings}
+    for old, new in result.renamed:
+        assert (old in result.absent, new in result.added) == (True, True)
+        assert any(f"fada alias {new} {old}" in text for text in names.values())
+    return result.renamed
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "renamed"),
+    [
+        (["|A|7B|TODO|x|"], ["|Zed|7B|TODO|x|"], [("A", "Zed")]),
+        (["|A|7B|TODO|x|", "|B|2B|TODO|y|"], ["|B|2B|TODO|y|", "|**Zed**|7B|TODO|x|"], [("A", "Zed")]),
+        (["|A|7B|TODO|x|"], ["|Zed|7B|TODO|another|"], []),
+        # Cells that two have, or that say nothing, tell nothing.
+        (["|A|7B|TODO|x|", "|B|7B|TODO|x|"], ["|Y|7B|TODO|x|", "|Z|7B|TODO|x|"], []),
+        (["|A|-|TODO||"], ["|Zed|-|TODO||"], []),
+        # The same place, nearly the same name; another number is another model.
+        (["|K|1B|TODO||", "|Pixtral-12B|12B|TODO||"], ["|K|1B|TODO||", "|Pixtral-12B-Base|12B|Tested|n|"],
+         [("Pixtral-12B", "Pixtral-12B-Base")]),
+        (["|Pixtral-12B|12B|TODO||"], ["|Pixtral-13B|13B|Tested|n|"], []),
+        (["|K|1B|TODO||", "|Pixtral-12B|12B|TODO||"], ["|Pixtral-12B-Base|12B|Tested|n|", "|K|1B|TODO||"], []),
+    ],
+)  # fmt: skip
+def test_likely_renames_are_said_and_nothing_is_tied(empty_db, before, after, renamed):
+    assert _renamed(empty_db, before, after) == tuple(renamed)
+    assert _count(empty_db, "aliases") == 0
+
+
+def test_a_note_remembers_the_file_it_came_from(empty_db, tmp_path):
+    data = b"# M\n| Model |\n|---|\n| A |\n"
+    path = tmp_path / "there" / ".." / "note.md"
+    (tmp_path / "there").mkdir()
+    (tmp_path / "note.md").write_bytes(data)
+    import_note(empty_db, data, "note.md", "test", path)
+    note = empty_db.execute("SELECT id, path FROM notes WHERE is_current").fetchone()
+    assert note["path"] == str((tmp_path / "note.md").resolve())
+    synced = empty_db.execute("SELECT path, note_id, base FROM synced").fetchone()
+    assert tuple(synced) == (note["path"], note["id"], data)
+    _import(empty_db, "# M\n| Model |\n|---|\n| B |\n")
+    assert empty_db.execute("SELECT path FROM notes WHERE is_current").fetchone()["path"] is None
+    assert _count(empty_db, "synced") == 1
+
+
+def test_a_pipe_is_no_file_to_keep_in_step_with(empty_db):
+    import_note(empty_db, b"# M\n| Model |\n|---|\n| A |\n", "stdin", "test", Path("/dev/null"))
+    assert _count(empty_db, "synced") == 0
+
+
+def test_the_history_of_one_model(empty_db):
+    _import(empty_db, "# M\n| Model | Status |\n|---|---|\n| A | TODO |\n| B | TODO |\n")
+    for name, status in (("A", "Tested"), ("B", "Available"), ("A", "Fine-tuned")):
+        set_status(empty_db, name, status)
+    changes = queries.history(empty_db, None, "A")
+    assert [(change.models, change.text.rpartition(" ")[2]) for change in changes] == [
+        (("A",), "Fine-tuned"),
+        (("A",), "Tested"),
+    ]
+    assert [change.models for change in queries.history(empty_db, 2)] == [("A",), ("B",)]
+    assert queries.history(empty_db, model="nobody") == []
+
+
 def test_the_package_ships_the_note():
     assert Path(__file__).parents[2].joinpath("db/note/default.md").read_bytes() == default_note()
+
+
+def test_a_fine_tuning_table_with_a_status_column_is_no_second_section(empty_db):
+    note = (
+        "## Models\n\n| Model | Status |\n|---|---|\n| ~~Old-1B~~ | ✅ Tested |\n| New-2B | TODO |\n\n"
+        "## Fine-tuning\n\n| Model | Method | Status |\n|---|---|---|\n| New-2B | LoRA | verified |\n\n"
+        "## Models to fine-tune\n\n| Model | Status |\n|---|---|\n| Third-3B | TODO |\n"
+    )
+    result = import_note(empty_db, note.encode(), "n.md", "me")
+    assert (result.models, result.sections, result.warnings) == (3, 2, ())
+    assert next((model.name, model.status) for model in queries.load_tracker(empty_db).models) == ("Old-1B", "Tested")
+    detail = queries.model_detail(empty_db, "New-2B")
+    assert detail and [row["Method"] for row in detail.finetune] == ["LoRA"]
+
+
+def test_a_score_column_without_a_unit_is_listed(empty_db):
+    note = "| Model | Score | Status |\n|---|---|---|\n| A-1 | 78.8 | Tested |\n"
+    result = import_note(empty_db, note.encode(), "n.md", "me")
+    assert [warning.text for warning in result.warnings] == [
+        "A-1: what '78.8' measures is not said: not taken as a score"
+    ]

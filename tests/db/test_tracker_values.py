@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from db.tracker.links import Linker
-from db.tracker.recognise import read_document
-from db.tracker.source import Patch, Source
-from db.tracker.values import ladder_status, parse_memory, parse_size, scores_in_prose
+from db.tracker.markdown.source import Patch, Source
+from db.tracker.reading.links import Linker
+from db.tracker.reading.recognise import read_document
+from db.tracker.reading.values import ladder_status, parse_memory, parse_size, scores_in_prose
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,15 @@ def test_memory(text, value, values):
 
 @pytest.mark.parametrize(
     ("text", "status"),
-    [("todo", "TODO"), ("Fine tuned", "Fine-tuned"), ("PROXY TESTED", "Proxy tested"), ("Almost", None), ("", None)],
+    [
+        ("todo", "TODO"),
+        ("Fine tuned", "Fine-tuned"),
+        ("PROXY TESTED", "Proxy tested"),
+        ("Almost", None),
+        ("", None),
+        ("✅ Tested", "Tested"),
+        ("Tested?", None),
+    ],
 )
 def test_the_ladder(text, status):
     assert ladder_status(text) == status
@@ -64,6 +72,11 @@ def test_the_ladder(text, status):
             ("proxy", "keyword", 0.889, None, False),
             ("gt", "cosine", 0.7881, 1709, False),
         ]),
+        ("85,2% GT (1,494 images)", "Done", [("gt", "cosine", 0.852, 1494, False)]),
+        ("GT: 81.1% (600 samples)", "Done", [("gt", "cosine", 0.811, 600, False)]),
+        ("0.811 GT, n=600", "Done", [("gt", "cosine", 0.811, 600, False)]),
+        ("proxy ~.75 (n = 250); v1.0", "Done", [("proxy", "keyword", 0.75, 250, True)]),
+        ("1,494% GT", "Done", []),
         ("25.6 tok/s", "TODO", [("perf", "tokens_per_s", 25.6, None, False)]),
         ("0% - domain mismatch", "Tested", [("gt", "cosine", 0.0, None, False)]),
         ("0% - domain mismatch", "TODO", []),
@@ -76,7 +89,7 @@ def test_the_ladder(text, status):
 def test_scores_in_prose(text, status, expected):
     scores, unclear = scores_in_prose(text, status)
     assert [(s.kind, s.metric, s.value, s.n, s.approximate) for s in scores] == expected
-    assert bool(unclear) == ("%" in text and not expected and not text.startswith("v1"))
+    assert bool(unclear) == ("%" in text and not expected and not text.startswith(("v1", "1,")))
 
 
 def test_a_score_column_holds_bare_numbers():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,55 @@ def test_work_on_the_queue(fada: Fada, tmp_path: Path) -> None:
     assert fada("jobs", "--state", "nonsense")[0] == 2
 
 
+def test_pause_resume_and_stop_with_plain_words(fada: Fada) -> None:
+    fada("run", "--max-time", "2h", *python("import time; time.sleep(300)"))
+    deadline = time.monotonic() + 60
+    while fada("job", "1")[1]["state"] != "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert fada("job", "1")[1]["spec"]["limits"] == {"max_seconds": 7200}
+    status, document = fada("pause", "1")
+    assert status == 0 and "frees no VRAM" in document["changed"][0]
+    assert fada("jobs", "--state", "paused")[1][0]["id"] == 1
+    assert fada("pause", "1")[0] == 2
+    assert fada("resume", "1") == (0, {"runs": [1]})
+    assert fada("jobs")[1][0]["state"] == "running"
+    assert fada("cancel", "1", "--save")[0] == 2  # nothing to save
+    assert fada("cancel", "1")[0] == 0
+
+
+def test_the_list_by_tag_and_without_what_was_put_away(fada: Fada, panel_home: Home) -> None:
+    from backends.jobs import labelling
+
+    for _ in range(3):
+        assert fada("run", "--wait", *python("pass"))[0] == 0
+    labelling.tag(panel_home, 2, ["Night"])
+    labelling.archive(panel_home, [3])
+    assert [job["id"] for job in fada("jobs")[1]] == [1, 2]
+    assert [job["id"] for job in fada("jobs", "--all")[1]] == [1, 2, 3]
+    (away,) = fada("jobs", "--archived")[1]
+    assert (away["id"], away["archived"]) == (3, True)
+    (night,) = fada("jobs", "--tag", "night")[1]
+    assert (night["id"], night["tags"], night["note"]) == (2, ["Night"], "")
+
+
+def test_the_list_ends_with_when_all_is_done(panel_home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    home = ["--home", str(panel_home.root)]
+    run([*home, "run", *python("import time; time.sleep(300)")])
+    capsys.readouterr()
+    assert run([*home, "jobs"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "how long #1 will take is not known"
+    assert run([*home, "cancel", "1"]) == 0
+
+
+def test_any_end_and_where_a_reservation_comes_from(fada: Fada) -> None:
+    assert fada("run", "--wait", *python("raise SystemExit(1)"))[0] == 1
+    assert fada("run", "--after", "1", *python("pass"))[0] == 2
+    assert fada("run", "--after", "1", "--after-any", "1", *python("pass"))[0] == 2
+    assert fada("run", "--after-any", "1", "--vram", "0.5", "--wait", *python("pass")) == (0, {"runs": [2]})
+    assert fada("job", "2")[1]["reservation"] == {"bytes": 500_000_000, "source": "asked for"}
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("heavy")
 def test_an_evaluation_and_its_scores(fada: Fada, tiny_checkpoint: Path, phantom_set: dict[str, str]) -> None:
@@ -134,5 +184,11 @@ def test_an_evaluation_and_its_scores(fada: Fada, tiny_checkpoint: Path, phantom
     assert overall["exact"]["n"] == overall["exact"]["answered"] == 8
     assert "majority" in overall["exact"]["floors"] and "category_majority" in overall["exact"]["references"]
     assert (overall["exact"]["kind"], overall["exact"]["source"], overall["exact"]["run"]) == ("gt", "run", 1)
+    assert fada("eval", str(tiny_checkpoint), *data, "--limit", "8") == (0, {"runs": [2]})
+    first, second = fada("job", "1")[1], fada("job", "2")[1]
+    assert first["reservation"]["source"] == "estimated"
+    assert second["reservation"]["source"] == "seen in #1"
+    assert second["reserved_bytes"] == int(first["peak_bytes"] * 1.1)
+    fada("cancel", "2")
     stated = [score for score in fada("scores")[1] if score["source"] == "document"]
     assert any(score["model"] == "Qwen2.5-VL-7B" and score["value"] == 0.811 for score in stated)

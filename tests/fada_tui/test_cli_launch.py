@@ -89,6 +89,7 @@ def test_a_model_folder_without_a_processor(fada: Run, checkpoint: Path, data: P
         (["--limit", "0"], "at least 1"),
         (["--after", "99"], "no run #99"),
         (["--adapter", "99"], "no run #99"),
+        (["--max-time", "soon"], "write it as"),
     ],
 )
 def test_numbers_that_cannot_be(fada: Run, checkpoint: Path, data: Path, words: list[str], says: str) -> None:

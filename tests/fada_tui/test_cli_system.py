@@ -19,7 +19,7 @@ from backends.telemetry.sample import Gpu, GpuProcess, Host, HostJob, Telemetry
 from db.connect import connect
 from db.home import Home
 from fada_tui.cli import checks, run, system
-from fada_tui.cli.checks import all_checks, kill_user_processes
+from fada_tui.cli.checks import all_checks
 from fada_tui.cli.context import Context
 
 GIB = 2**30
@@ -185,18 +185,6 @@ def test_a_little_disk_and_a_clock_that_went_back(home: Path, monkeypatch: pytes
     ahead = home.stat().st_mtime + 10_000
     os.utime(home / "fada.db", (ahead, ahead))
     assert checks._clock(home)["state"] == "warn"
-
-
-def test_logind_settings_and_their_drop_ins(tmp_path: Path) -> None:
-    weak, strong = tmp_path / "usr", tmp_path / "etc"
-    assert kill_user_processes((weak, strong)) is None
-    (strong / "logind.conf.d").mkdir(parents=True)
-    (strong / "logind.conf").write_text("[Login]\n#KillUserProcesses=no\n")
-    assert kill_user_processes((weak, strong)) is None
-    (strong / "logind.conf").write_text("[Login]\nKillUserProcesses=yes\n")
-    assert kill_user_processes((weak, strong)) is True
-    (strong / "logind.conf.d" / "a.conf").write_text("[Login]\nKillUserProcesses = no\n")
-    assert kill_user_processes((weak, strong)) is False
 
 
 def test_where_gives_paths_and_sizes(fada: Fada, home: Path) -> None:

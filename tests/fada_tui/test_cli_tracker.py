@@ -167,7 +167,7 @@ def test_edits_say_what_changed_and_export_holds_only_that(fada):
     assert "item 3" in fada.json("redo")["changed"][0]
     history = fada.json("history")
     assert [entry["undone"] for entry in history] == [True, True, True, False, False]
-    assert set(history[0]) == {"id", "time", "who", "text", "undone"}
+    assert set(history[0]) == {"id", "time", "who", "text", "undone", "models"}
     assert fada.json("undone", "3")["changed"]
 
 

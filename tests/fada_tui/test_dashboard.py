@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
 from db.runs.rows import Run
+from db.tracker.rows import Proposal, Section, Tracker
+from db.tracker.sync import SyncState
 from fada_tui.app import PanelApp
-from fada_tui.messages import RunsLoaded, SourceFailed
+from fada_tui.listing.order import Order
+from fada_tui.messages import NoteFileLoaded, ProposalsLoaded, RunsLoaded, SourceFailed, TrackerLoaded
 from fada_tui.screens.confirm import ConfirmScreen
 from fada_tui.screens.help import HelpScreen
 from fada_tui.sources.views import RunList, RunView
-from fada_tui.widgets.line import plain
+from fada_tui.widgets.line import Row, plain
 from fada_tui.widgets.status import parting_words
+from fada_tui.widgets.trackerpane import DIRECT
+from fada_tui.widgets.trackerrows import TrackerRows
 from tests.fada_tui import panel
+from tests.fada_tui.conftest import Until
 from tests.fada_tui.panel import feed, make_app, screen_text
 
 
@@ -299,3 +306,145 @@ async def test_only_the_changed_row_is_drawn() -> None:
         app.post_message(RunsLoaded(replace(panel.RUNS, runs=moved)))
         await pilot.pause()
         assert set(lines) == {0}
+
+
+async def test_letters_may_be_left_out_and_the_cursor_goes_to_the_best_match() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        pane = app.dashboard.tracker
+        await pilot.press("slash", *"qwn3")
+        await pilot.pause()
+        assert [row.key for row in pane.rows] == ["section:General VLMs - Tier 1", "model:Qwen3-VL-8B"]
+        assert pane.key == "model:Qwen3-VL-8B"
+        found = "".join(text for text, token in pane.rows[1].line if token == "key")
+        assert found == "Qwn3"
+        await pilot.press(*["backspace"] * 4, *"smol")
+        await pilot.pause()
+        assert pane.key == "model:SmolVLM-256M"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert pane.key == "model:SmolVLM-256M"
+
+
+async def test_an_order_is_shown_and_said() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        pane = app.dashboard.tracker
+        pane.order = Order("Score", reverse=True, flat=True)
+        await pilot.pause()
+        assert [row.key for row in pane.rows][:3] == [
+            "model:Qwen2.5-VL-7B",
+            "model:MiniCPM-V-2.6",
+            "model:Qwen2-VL-7B",
+        ]
+        assert "by Score ↓" in screen_text(app)
+
+
+async def test_marks_are_shown_counted_and_dropped_with_their_rows() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        pane = app.dashboard.tracker
+        pane.toggle_mark("model:SmolVLM-256M")
+        pane.toggle_mark("phase:Phase 1: Ground Truth Eval")
+        await pilot.pause()
+        assert [model.name for model in pane.marked_models] == ["SmolVLM-256M"]
+        assert [item.number for item in pane.marked_items] == [1, 2]
+        text = screen_text(app)
+        assert "3 marked" in text and "• SmolVLM-256M" in text and "• [x]  1" in text
+        app.post_message(TrackerLoaded(replace(panel.TRACKER, sections=panel.TRACKER.sections[:1])))
+        await pilot.pause()
+        assert pane.marked == {"item:1", "item:2"}
+        pane.toggle_mark("phase:Phase 1: Ground Truth Eval")
+        assert pane.marked == frozenset()
+
+
+async def test_marking_a_head_takes_all_until_all_are_marked() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        pane = app.dashboard.tracker
+        head = "section:General VLMs - Tier 1"
+        pane.toggle_mark("model:Qwen2-VL-7B")
+        pane.toggle_mark(head)
+        assert len(pane.marked_models) == 5
+        pane.toggle_mark(head)
+        assert pane.marked_models == ()
+
+
+async def test_all_fold_and_unfold_and_the_cursor_stands_on_the_head() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        pane = app.dashboard.tracker
+        pane.choose("item:2")
+        pane.fold_all()
+        await pilot.pause()
+        assert pane.key == "phase:Phase 1: Ground Truth Eval"
+        assert len(pane.rows) == 4
+        pane.fold_all()
+        await pilot.pause()
+        assert len(pane.rows) == 13
+
+
+PROPOSAL = Proposal("Qwen3-VL-8B", "Local tested", "Tested", 12, "gt", 1171.0, "81.1% GT (600 samples)", ("collapse",))
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [((80, 24), "→ tested #12"), ((160, 40), "local         →tested #12"), ((240, 60), "→ Tested #12  81.1% GT")],
+)
+async def test_a_proposal_is_shown_in_its_row_its_section_and_at_the_top(size: tuple[int, int], said: str) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        feed(app, RunList(), None, panel.NO_GPU)
+        app.post_message(ProposalsLoaded({"Qwen3-VL-8B": PROPOSAL}))
+        app.post_message(NoteFileLoaded(SyncState(Path("note.md"), "file", "note.md changed on disk")))
+        await pilot.pause()
+        rows = {row.key: plain([row]) for row in app.dashboard.tracker.rows}
+        assert said in rows["model:Qwen3-VL-8B"]
+        assert "→" not in rows["model:MiniCPM-V-2.6"]
+        assert "1 " in rows["section:General VLMs - Tier 1"] and "4/5" in rows["section:General VLMs - Tier 1"]
+        top = screen_text(app).split("\n")[0]
+        assert "1 proposal p" in top and "note ≠ file S" in top
+        app.dashboard.tracker.choose("model:Qwen3-VL-8B")
+        assert app.dashboard.selection.proposal is PROPOSAL
+
+
+def many(number: int) -> Tracker:
+    models = tuple(panel.model(f"Model-{at}", size=f"{at % 7}B") for at in range(number))
+    return Tracker("many", (Section("All", 0, models),), ())
+
+
+async def test_very_many_models_are_arranged_apart_and_the_newest_wish_is_kept(until: Until) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.post_message(TrackerLoaded(many(DIRECT + 1)))
+        pane = app.dashboard.tracker
+        await until(pilot, lambda: len(pane.rows) == DIRECT + 2)
+        for typed in ("m", "mo", "model-77"):
+            pane.filter_text = typed
+        await until(pilot, lambda: pane.key == "model:Model-77")
+        assert all((row.key or "").count("7") >= 2 for row in list(pane.rows)[1:])
+
+
+async def test_of_very_many_rows_only_those_in_sight_are_made(until: Until, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    original = TrackerRows.row
+
+    def row(self: TrackerRows, index: int) -> Row:
+        made.append(index)
+        return original(self, index)
+
+    monkeypatch.setattr(TrackerRows, "row", row)
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.post_message(TrackerLoaded(many(20_000)))
+        pane = app.dashboard.tracker
+        await until(pilot, lambda: len(pane.rows) == 20_001)
+        await pilot.press("G", "k", "pageup", "g", "j", "m")
+        await pilot.pause()
+        assert len(set(made)) < 8 * pane.size.height
+        assert pane.key == "model:Model-1"

@@ -83,8 +83,8 @@ async def test_note_is_written(panel_home: Home, until: Until) -> None:
         await until(pilot, lambda: loaded(app))
         app.dashboard.tracker.choose("model:Qwen2-VL-7B")
         await pilot.press("n")
-        await until(pilot, lambda: app.screen.query("#note"))
-        app.screen.query_one("#note", Input).value = "runs with [bold] flash attention"
+        await until(pilot, lambda: app.screen.query("#text"))
+        app.screen.query_one("#text", Input).value = "runs with [bold] flash attention"
         await pilot.press("enter")
         await until(pilot, lambda: model_in(panel_home, "Qwen2-VL-7B").notes == "runs with [bold] flash attention")
 

@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 import pytest
+from textual.pilot import Pilot
+from textual.screen import Screen
 
+from fada_tui.listing.order import FIXED, Order
+from fada_tui.screens.accept import AcceptScreen
+from fada_tui.screens.full import FullScreen
+from fada_tui.screens.modelrows import known_rows
+from fada_tui.screens.order import OrderScreen
+from fada_tui.screens.prompt import PromptScreen
+from fada_tui.screens.statsrows import coverage_rows, figure_rows
+from fada_tui.screens.status import StatusScreen
+from fada_tui.screens.syncrows import plan_rows
 from fada_tui.sources.views import RunList
+from fada_tui.widgets.line import Row
 from tests.fada_tui import panel
+from tests.fada_tui import test_proposal_screen as proposed
+from tests.fada_tui import test_tracker_rows as tracked
 
+NOON = datetime(2026, 1, 27, 12).timestamp()
+"""Told in local time, so the picture is the same wherever it is made."""
 SIZES = [(80, 24), (120, 40)]
 STATES = {
     "fresh": panel.fed(RunList(), None, panel.NO_GPU),
@@ -40,3 +59,52 @@ def test_evaluate_form(snap_compare: Callable[..., bool]) -> None:
 
 def test_too_small(snap_compare: Callable[..., bool]) -> None:
     assert snap_compare(panel.make_app(), terminal_size=(20, 5), run_before=STATES["fresh"])
+
+
+class Shown(FullScreen):
+    """Rows as their screen would show them, for a width in cells."""
+
+    def __init__(self, title: str, rows: Callable[[int], list[Row]]) -> None:
+        super().__init__(title)
+        self._rows = rows
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.call_after_refresh(self._draw)
+
+    def _draw(self) -> None:
+        self.view.show(self._rows(self.view.scrollable_content_region.width))
+
+
+def stats_rows(width: int) -> list[Row]:
+    return [*figure_rows(tracked.FIGURES, width), Row(()), *coverage_rows(tracked.COVERED, width)]
+
+
+SCREENS: dict[str, Callable[[], Screen[Any]]] = {
+    "status": lambda: StatusScreen(panel.TRACKER.models[:4], 1),
+    "order": lambda: OrderScreen(FIXED, Order.by("VRAM", flat=True)),
+    "proposal": lambda: AcceptScreen(proposed.MODEL, replace(proposed.PROPOSAL, ended=NOON)),
+    "note": lambda: PromptScreen("Note of 3 models", facts=("3 different notes; what is written takes their place",)),
+    "stats": lambda: Shown("Stats", stats_rows),
+    "sync": lambda: Shown("Sync with note.md", lambda width: plan_rows(tracked.PLAN, {0: "ours"}, width)),
+    "model": lambda: Shown(
+        "Qwen2.5-VL-7B", lambda width: known_rows(replace(tracked.KNOWN, runs=(), history=()), width)
+    ),
+}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("name", SCREENS)
+def test_tracker_screen(snap_compare: Callable[..., bool], name: str, size: tuple[int, int]) -> None:
+    async def before(pilot: Pilot[str]) -> None:
+        await STATES["running"](pilot)
+        pilot.app.push_screen(SCREENS[name]())
+        await pilot.pause()
+        await pilot.pause()
+
+    assert snap_compare(panel.make_app(), terminal_size=size, run_before=before)
+
+
+def test_marks_in_the_pane(snap_compare: Callable[..., bool]) -> None:
+    before = panel.fed(panel.RUNS, panel.RUN_VIEW, panel.GPU, "m", "m")
+    assert snap_compare(panel.make_app(), terminal_size=(120, 40), run_before=before)

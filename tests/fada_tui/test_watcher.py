@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from textual.message import Message
 
 from db.connect import bump, connect, immediate
 from db.home import Home
-from db.tracker.edits import set_item
-from fada_tui.messages import RunLoaded, RunsLoaded, SourceFailed, TrackerLoaded
+from db.tracker.edits import set_item, set_status
+from db.tracker.importer import import_note
+from fada_tui.messages import NoteFileLoaded, ProposalsLoaded, RunLoaded, RunsLoaded, SourceFailed, TrackerLoaded
 from fada_tui.sources.watcher import Watcher
+
+Sent = TypeVar("Sent", bound=Message)
 
 
 @pytest.fixture
@@ -31,6 +37,13 @@ def watched(panel_home: Home) -> Iterator[tuple[Home, Watcher, queue.Queue[Messa
 
 def first(seen: queue.Queue[Message]) -> list[Message]:
     return [seen.get(timeout=20) for _ in range(3)]
+
+
+def of_kind(seen: queue.Queue[Message], kind: type[Sent]) -> Sent:
+    """The next message of a kind."""
+    while not isinstance(message := seen.get(timeout=20), kind):
+        pass
+    return message
 
 
 def add_run(home: Home, number: int) -> None:
@@ -56,6 +69,39 @@ def test_an_edit_sends_the_tracker_and_not_the_runs(watched: tuple[Home, Watcher
     message = seen.get(timeout=20)
     assert isinstance(message, TrackerLoaded)
     assert next(item for item in message.tracker.items if item.number == 2).done
+
+
+def test_a_finished_run_sends_what_it_proposes(watched: tuple[Home, Watcher, queue.Queue[Message]]) -> None:
+    home, _, seen = watched
+    first(seen)
+    with closing(connect(home.runs_db)) as conn, immediate(conn):
+        conn.execute(
+            "INSERT INTO runs(id, kind, model, state, attempt, created, ended, position, spec) "
+            "VALUES (7, 'finetune', 'Qwen3-VL-8B', 'done', 1, 0, ?, 7, '{}')",
+            (time.time(),),
+        )
+        bump(conn, "runs")
+    proposed = of_kind(seen, ProposalsLoaded).proposals
+    assert [(one.run, one.status) for one in proposed.values()] == [(7, "Fine-tuned")]
+    with closing(connect(home.fada_db)) as conn:
+        set_status(conn, "Qwen3-VL-8B", "Fine-tuned", "user")
+    assert of_kind(seen, ProposalsLoaded).proposals == {}
+
+
+def test_a_note_that_changes_on_disk_is_noticed(
+    watched: tuple[Home, Watcher, queue.Queue[Message]], tmp_path: Path
+) -> None:
+    home, _, seen = watched
+    first(seen)
+    file = tmp_path / "note.md"
+    file.write_text("## S\n\n| Model | Status |\n|---|---|\n| A | TODO |\n")
+    with closing(connect(home.fada_db)) as conn:
+        import_note(conn, file.read_bytes(), str(file), "user", path=file)
+    state = of_kind(seen, NoteFileLoaded).state
+    assert state is not None and state.state == "same"
+    file.write_text(file.read_text().replace("TODO", "Tested"))
+    state = of_kind(seen, NoteFileLoaded).state
+    assert state is not None and state.state == "file"
 
 
 def test_a_write_to_another_topic_sends_nothing(watched: tuple[Home, Watcher, queue.Queue[Message]]) -> None:

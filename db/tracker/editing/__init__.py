@@ -1,0 +1,1 @@
+"""What one edit is made of; ``db.tracker.edits`` is the door."""

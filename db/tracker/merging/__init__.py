@@ -1,0 +1,1 @@
+"""Two versions of a note against what they last agreed on: bytes in, bytes out."""

@@ -1,0 +1,1 @@
+"""What a note says, from its blocks: models, items, papers, routes, figures."""
