@@ -22,7 +22,7 @@ from backends.telemetry.sampler import Sampler
 from db.connect import connect
 from db.home import Home
 
-EVAL_TASKS = ("gt",)
+EVAL_TASKS = ("gt", "proxy")
 EMBEDDING = "all-MiniLM-L6-v2"
 
 
@@ -74,7 +74,7 @@ def plan_eval(
         "data": data_part(_validate(data, image_root, limit, task), limit),
         "generation": {**GENERATION, **(generation or {})},
         "training": None,
-        "scoring": {"embedding": EMBEDDING},
+        "scoring": {"embedding": EMBEDDING if task == "gt" else None},
         **_common(after, after_any=after_any, held=held, max_seconds=max_seconds),
     }
     return reserved(home, parts)

@@ -62,13 +62,12 @@ def collapse(answers: Sequence[Answer]) -> list[dict[str, Any]]:
     return alarms
 
 
-def coverage(answers: Sequence[Answer]) -> list[dict[str, Any]]:
+def coverage(asked: int, failed: int, empty: int) -> list[dict[str, Any]]:
     """One alarm where fewer than 95 % of what was asked has an answer that is not empty."""
-    failed, empty = sum(a.failed for a in answers), sum(a.empty for a in answers)
-    answered = len(answers) - failed - empty
-    if not answers or answered >= COVERAGE * len(answers):
+    answered = asked - failed - empty
+    if not asked or answered >= COVERAGE * asked:
         return []
-    text = f"{answered} of {len(answers)} answered ({answered / len(answers):.1%}); {failed} failed, {empty} empty"
+    text = f"{answered} of {asked} answered ({answered / asked:.1%}); {failed} failed, {empty} empty"
     return [_alarm("coverage", None, f"{text}: below {COVERAGE:.0%}, not ranked")]
 
 

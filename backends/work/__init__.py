@@ -10,8 +10,17 @@ from backends.jobs.job import Job, JobError
 
 Work = Callable[[Job], dict[str, Any]]
 
-_JOBS = {("eval", "gt"): "backends.work.evaluate:evaluate", ("finetune", None): "backends.work.finetune:finetune"}
-_TOOLS = {"phantoms": "backends.work.phantoms:run", "demo": "backends.work.demo:run"}
+_JOBS = {
+    ("eval", "gt"): "backends.work.evaluate:evaluate",
+    ("eval", "proxy"): "backends.work.evaluate:evaluate",
+    ("finetune", None): "backends.work.finetune:finetune",
+}
+_TOOLS = {
+    "compare": "backends.work.compare:run",
+    "demo": "backends.work.demo:run",
+    "phantoms": "backends.work.phantoms:run",
+    "rescore": "backends.work.rescore:run",
+}
 
 
 def work_function(spec: dict[str, Any]) -> Work:

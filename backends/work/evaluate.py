@@ -13,18 +13,20 @@ from backends.jobs.files import write_json
 from backends.jobs.job import Job, JobError
 from backends.models.device import versions
 from backends.scoring.answer import Answer
+from backends.scoring.duplicates import with_duplicates
 from backends.scoring.embedding import Embedder, EmbeddingError
 from backends.scoring.score import score_answers
 from backends.work.asking import Asker
 from backends.work.common import Throttle, check_unchanged, generation_of, load_model, read_samples
 from backends.work.predictions import Predictions
+from backends.work.stored import other_scores
 
 PROGRESS_EVERY_S = 0.25
 SCORE_EVERY_S = 2.0
 
 
 def evaluate(job: Job) -> dict[str, Any]:
-    """Run an evaluation of kind ``gt``: the answers go to predictions.jsonl, the scores to scores.json.
+    """Run an evaluation of kind ``gt`` or ``proxy``: the answers go to predictions.jsonl, the scores to scores.json.
 
     Answers already in predictions.jsonl are kept and not asked again.
 
@@ -41,7 +43,7 @@ def evaluate(job: Job) -> dict[str, Any]:
     set_seed(seed)
     check_unchanged(data)
     samples = read_samples(data["path"], data.get("image_root"), data.get("limit"), seed, spec["task"])
-    embedder = _embedder(spec["scoring"]["embedding"])
+    embedder = _embedder(spec["scoring"]["embedding"]) if spec["task"] == "gt" else None
     model = load_model(job, generation_of(spec))
     predictions = Predictions(job.predictions)
     job.events.started(device=model.device, versions=versions(), total=len(samples), unit="samples")
@@ -54,9 +56,17 @@ def evaluate(job: Job) -> dict[str, Any]:
     model.unload()
     answers = [predictions.answers[sample.id] for sample in samples]
     job.events.progress(len(samples), len(samples), "samples", "score")
-    scores = score_answers(answers, embedder=embedder, seed=seed)
-    write_json(job.dir / "scores.json", {"scores": scores, "finished": True, "embedding": embedder.loaded})
-    return _summary(answers, scores, speed)
+    return _summary(answers, _score(job, answers, embedder, seed), speed)
+
+
+def _score(job: Job, answers: Sequence[Answer], embedder: Embedder | None, seed: int) -> list[dict[str, Any]]:
+    """The final scores, with an alarm for each other run that has the same; they are written to scores.json."""
+    spec = job.spec
+    rows = score_answers(answers, kind=spec["task"], embedder=embedder, seed=seed)
+    rows = with_duplicates(rows, spec.get("fingerprint"), other_scores(job.home, job.run_id))
+    loaded = embedder.loaded if embedder else None
+    write_json(job.dir / "scores.json", {"scores": rows, "finished": True, "embedding": loaded})
+    return rows
 
 
 def _embedder(name: str) -> Embedder:
@@ -111,7 +121,7 @@ def _ask_all(job: Job, asker: Asker, samples: Sequence[Sample], predictions: Pre
 
 def _grow(job: Job, predictions: Predictions, throttle: Throttle) -> None:
     start = time.perf_counter()
-    for row in score_answers(list(predictions.answers.values()), resamples=0, partial=True):
+    for row in score_answers(list(predictions.answers.values()), kind=job.spec["task"], resamples=0, partial=True):
         if is_overall(row):
             job.events.score(**row)
     throttle.spent(time.perf_counter() - start)

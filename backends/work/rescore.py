@@ -41,12 +41,21 @@ def run(job: Job) -> dict[str, Any]:
         seed=int(stored.spec.get("seed") or 0),
         progress=lambda done, total: job.events.progress(done, total, "texts", "score"),
     )
+    if embedder and stored.embedding not in (None, embedder.name):
+        mark(rows, f"scored with {embedder.name}; the run was queued to be scored with {stored.embedding}")
     rows = with_duplicates(rows, stored.spec.get("fingerprint"), other_scores(job.home, stored.run))
     kept = replace_scores(stored, rows, embedder)
     with closing(connect(job.home.runs_db)) as conn:
         ingest(conn, job.home, stored.run)
     overall = {row["metric"]: row["value"] for row in rows if row["question"] is None and row["category"] is None}
     return {"run": stored.run, "scores": overall, "scorer": VERSION, "kept": kept, "unmatched": stored.unmatched}
+
+
+def mark(rows: list[dict[str, Any]], text: str) -> None:
+    """Put a fingerprint alarm beside every cosine: two embeddings give two different numbers."""
+    for row in rows:
+        if row["metric"] == "cosine":
+            row["alarms"] = [*row["alarms"], {"kind": "fingerprint", "question": None, "text": text}]
 
 
 def replace_scores(stored: Stored, rows: list[dict[str, Any]], embedder: Embedder | None) -> str | None:

@@ -32,7 +32,12 @@ def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
 def _register_eval(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
     parser = verbs.add_parser("eval", parents=[shared], help="queue evaluations")
     parser.add_argument("models", nargs="+", metavar="MODEL")
-    parser.add_argument("--kind", default="gt", choices=("gt",), help="gt: reference answers (cosine and exact)")
+    parser.add_argument(
+        "--kind",
+        default="gt",
+        choices=("gt", "proxy"),
+        help="gt: against reference answers; proxy: keywords, not comparable with anything",
+    )
     parser.add_argument("--data", required=True, metavar="PATH", help="questions with reference answers (JSONL)")
     parser.add_argument("--image-root", metavar="DIR", help="default: the data file's folder, then its images/")
     parser.add_argument("--limit", type=int, metavar="N", help="only N questions, a seeded sample over the whole file")

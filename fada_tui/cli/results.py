@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from db.runs.rows import Score
 from fada_tui.cli.context import Context
-from fada_tui.cli.errors import UsageError
+from fada_tui.cli.errors import CommandError, UsageError
 from fada_tui.cli.output import table
 
 if TYPE_CHECKING:
@@ -19,6 +20,16 @@ def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", type=int, metavar="ID", help="only this run")
     parser.add_argument("--overall", action="store_true", help="without the rows per question and category")
     parser.set_defaults(handler=show_scores)
+    parser = verbs.add_parser("compare", parents=[shared], help="runs beside each other on the questions they share")
+    parser.add_argument("runs", type=int, nargs="+", metavar="RUN")
+    parser.add_argument("--metric", action="append", metavar="NAME", help="cosine and exact, if left out")
+    parser.add_argument("--question", metavar="TOPIC", help="only this question")
+    parser.add_argument("--category", metavar="NAME", help="only this category")
+    parser.set_defaults(handler=compare)
+    parser = verbs.add_parser("rescore", parents=[shared], help="the present scorer on a run's stored answers")
+    parser.add_argument("run", type=int, metavar="RUN")
+    parser.add_argument("--embedding", metavar="NAME", help="another embedding model than the run's own")
+    parser.set_defaults(handler=rescore)
 
 
 def show_scores(args: argparse.Namespace, context: Context) -> None:
@@ -33,6 +44,75 @@ def show_scores(args: argparse.Namespace, context: Context) -> None:
     if args.run is None:
         found = [*_from_document(load_tracker(context.tracker)), *found]
     context.emit([as_document(score) for score in found], lambda: _listing(found))
+
+
+def compare(args: argparse.Namespace, context: Context) -> None:
+    """`fada compare RUN RUN…`: a tool job does it (numpy lives in workers only); its result is printed."""
+    from backends.jobs.files import read_json
+
+    if len(set(args.runs)) < 2:
+        raise UsageError("a comparison needs two runs", hint="fada compare RUN RUN…; `fada jobs` lists them")
+    wanted = {"metrics": args.metric, "question": args.question, "category": args.category}
+    title = "compare " + " ".join(f"#{run}" for run in args.runs)
+    tool = _tool(context, "compare", args.runs, {"runs": args.runs, **wanted}, title)
+    found = (read_json(context.home.run_dir(tool) / "scores.json") or {}).get("comparisons") or []
+    context.emit(found, lambda: _compared(found))
+
+
+def rescore(args: argparse.Namespace, context: Context) -> None:
+    """`fada rescore RUN`."""
+    arguments = {"run": args.run, **({"embedding": args.embedding} if args.embedding else {})}
+    _tool(context, "rescore", [args.run], arguments, f"rescore #{args.run}")
+    context.emit({"runs": [args.run]}, f"#{args.run} was scored again; `fada scores --run {args.run}` shows it")
+
+
+def _tool(context: Context, name: str, runs: Sequence[int], arguments: Mapping[str, Any], title: str) -> int:
+    """Queue a tool on runs that are there, and wait for it.
+
+    Raises:
+        UsageError: There is no such run.
+        CommandError: The tool did not end well; the message is its own.
+    """
+    from backends.jobs.queue import enqueue_tool, wait
+    from db.runs.queries import get_run, summary
+
+    for run in runs:
+        if get_run(context.runs, run) is None:
+            raise UsageError(f"there is no run #{run}", hint="`fada jobs` lists them")
+    tool = enqueue_tool(context.home, name, arguments, title)
+    ended = wait(context.home, [tool])[0]
+    if ended.state != "done":
+        said = summary(context.runs, tool)
+        raise CommandError(
+            str(said.get("message") or ended.reason or ended.state), f"#{tool}", said.get("hint") or f"fada log {tool}"
+        )
+    return tool
+
+
+def _compared(found: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        (
+            f"#{one['a']} − #{one['b']}",
+            one["metric"],
+            _signed(one["difference"], one["ci_low"], one["ci_high"]),
+            one["n_common"],
+            _figure(one["p"]),
+            _figure(one["p_holm"]),
+            "; ".join(f"⚠ {text}" for text in one["warnings"]),
+        )
+        for one in found
+    ]
+    return table(("runs", "metric", "difference [95 %]", "n", "p", "p Holm", ""), rows, right=(3, 4, 5))
+
+
+def _signed(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return "nothing in common"
+    return f"{value:+.3f}" + (f" [{low:+.3f}, {high:+.3f}]" if low is not None and high is not None else "")
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
 
 
 def _from_document(tracker: Any) -> list[Score]:

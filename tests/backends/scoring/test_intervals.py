@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats  # type: ignore[import-untyped]
 
-from backends.scoring import intervals as module
 from backends.scoring.intervals import FEW_IMAGES, Column, Interval, intervals, wilson
+from backends.scoring.resampling import student
 
 
 def column(correct: NDArray[np.float64]) -> Column:
@@ -40,7 +40,7 @@ def test_wilson_of_independent_answers_is_the_textbook_interval() -> None:
 
 @pytest.mark.parametrize("freedom", [3, 4, 8, 29, 500])
 def test_student_quantile(freedom: int) -> None:
-    assert module._student(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=2e-3)
+    assert student(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=2e-3)
 
 
 def test_bca_agrees_with_scipy() -> None:

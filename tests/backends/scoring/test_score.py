@@ -30,7 +30,8 @@ def row(rows: list[dict[str, Any]], question: str | None = None, category: str |
 
 def test_rows_and_values() -> None:
     rows = score_answers(make())
-    assert [(r["question"], r["category"]) for r in rows] == [
+    assert [(r["metric"], r["question"]) for r in rows[5:]] == [("relaxed_accuracy", "Q3"), ("bin_accuracy", "Q5")]
+    assert [(r["question"], r["category"]) for r in rows[:5]] == [
         (None, None),
         ("Q3", None),
         ("Q5", None),
@@ -40,7 +41,9 @@ def test_rows_and_values() -> None:
     overall = row(rows)
     assert overall["value"] == pytest.approx((1 + 1 / 3) / 2)
     assert (overall["n"], overall["answered"], overall["failed"], overall["images"]) == (120, 120, 0, 60)
-    assert overall["floors"] == {"majority": pytest.approx((1 / 2 + 1 / 3) / 2)}
+    shuffled = pytest.approx((1 / 2 + 1 / 3) / 2)
+    assert overall["floors"] == {"majority": pytest.approx((1 / 2 + 1 / 3) / 2), "shuffled": shuffled}
+    assert overall["gain"] == pytest.approx((1 + 1 / 3) / 2 - (1 / 2 + 1 / 3) / 2)
     assert overall["references"] == {"category_majority": pytest.approx((1 + 1 / 3) / 2)}
     assert overall["ci_low"] < overall["value"] < overall["ci_high"]
     assert row(rows, "Q3")["value"] == 1 and row(rows, "Q3")["interval"] == "wilson"

@@ -199,3 +199,23 @@ def test_the_answers_are_read_as_the_worker_wrote_them(home: Home, make_run: Mak
     kept.close()
     job = Job(home, 99, 1, {}, EventWriter(home.root / "events.jsonl"))
     assert {answer.id: answer for answer in stored_run(job, run_id).answers} == kept.answers
+
+
+@pytest.mark.slow
+def test_another_embedding_is_marked_and_both_runs_are_compared_by_one(
+    home: Home, make_run: MakeRun, tool: Callable[..., Job]
+) -> None:
+    named = {"scoring": {"embedding": "all-MiniLM-L6-v2"}}
+    other = {"scoring": {"embedding": "all-mpnet-base-v2"}}
+    first, second = make_run(RIGHT, **named), make_run(FLAT, **other)
+    job = tool("compare", runs=[first, second])
+    assert compare.run(job)["metrics"] == ["cosine", "exact"]
+    document = json.loads((job.dir / "scores.json").read_text())
+    assert document["embedding"]["name"] == "all-MiniLM-L6-v2"
+    cosine, exact = document["comparisons"]
+    assert 0 < cosine["difference"] < exact["difference"] and cosine["value_a"] == pytest.approx(1, abs=1e-5)
+    assert "scoring.embedding" in cosine["warnings"][-1]
+    rescore.run(tool("rescore", run=second, embedding="all-MiniLM-L6-v2"))
+    rows = json.loads((home.run_dir(second) / "scores.json").read_text())["scores"]
+    marked = {row["metric"] for row in rows if any(alarm["kind"] == "fingerprint" for alarm in row["alarms"])}
+    assert marked == {"cosine"}
