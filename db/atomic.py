@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 
@@ -16,7 +15,7 @@ def replace_file(target: Path, data: bytes, mode: int | None = None) -> None:
     Raises:
         OSError: What stood there is as it was.
     """
-    temporary = target.with_name(f".fada-{secrets.token_hex(8)}.tmp")
+    temporary = target.with_name(f".fada-{os.urandom(8).hex()}.tmp")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode or 0o666)
         with os.fdopen(descriptor, "wb") as file:

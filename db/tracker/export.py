@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from db.connect import immediate
-from db.tracker.disk.files import is_stream, path_key, resolve_note_path, write_note_file
+from db.tracker.disk.files import is_stream, path_key, resolve_note_path, write_note_file, write_stream
 from db.tracker.errors import NoteConflict
 
 
@@ -19,6 +19,15 @@ def export_note(conn: sqlite3.Connection) -> bytes:
     """The current note's exact bytes; empty where none was ever imported."""
     row = conn.execute("SELECT body FROM notes WHERE is_current").fetchone()
     return bytes(row["body"]) if row else b""
+
+
+def as_imported(conn: sqlite3.Connection) -> bytes:
+    """The current note before any edit; empty where none was ever imported."""
+    row = conn.execute(
+        "SELECT coalesce((SELECT data FROM originals WHERE note_id = notes.id), body) AS data FROM notes"
+        " WHERE is_current"
+    ).fetchone()
+    return bytes(row["data"]) if row else b""
 
 
 def export_to_file(conn: sqlite3.Connection, path: Path, *, force: bool = False) -> int:
@@ -35,7 +44,7 @@ def export_to_file(conn: sqlite3.Connection, path: Path, *, force: bool = False)
     if is_stream(path):
         # Outside the transaction: a pipe without a reader waits, and must not keep the database locked.
         data = export_note(conn)
-        write_note_file(path, data)
+        write_stream(path, data)
         return len(data)
     with immediate(conn):
         data = export_note(conn)
@@ -63,11 +72,8 @@ def agree(conn: sqlite3.Connection, target: Path, data: bytes) -> None:
 
 def _check(conn: sqlite3.Connection, path: Path, target: Path, data: bytes) -> Callable[[str], None]:
     """Refuses a file, by its SHA-256, that is none of those which may be replaced."""
-    note = conn.execute("SELECT original FROM notes WHERE is_current").fetchone()
     last = conn.execute("SELECT sha256, t FROM written WHERE path = ?", (path_key(target),)).fetchone()
-    known = {_sha256(b""), _sha256(data)}
-    if note:
-        known.add(_sha256(bytes(note["original"])))
+    known = {_sha256(b""), _sha256(data), _sha256(as_imported(conn))}
     if last:
         known.add(last["sha256"])
 

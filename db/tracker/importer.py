@@ -122,6 +122,9 @@ def read_note(data: bytes, name: str) -> Document:
         raise NoteError("the file is empty", f"{name}:1", "give a tracker note with at least one model table")
     document = read_document(source)
     if not document.models:
+        if document.tables:
+            line = document.tables[0].table.line + 1
+            raise NoteError("no model table has a row that names a model", f"{name}:{line}", "nothing was imported")
         raise NoteError(
             "no model table found", f"{name}:1", "a model table has a column called Model; nothing was imported"
         )
@@ -150,8 +153,8 @@ def store_note(
     before = conn.execute("SELECT id FROM notes WHERE is_current").fetchone()
     conn.execute("UPDATE notes SET is_current = 0 WHERE is_current")
     note = conn.execute(
-        "INSERT INTO notes(name, imported, who, original, body, is_current, path) VALUES (?, ?, ?, ?, ?, 1, ?)",
-        (name, now, who, data, data, key),
+        "INSERT INTO notes(name, imported, who, body, is_current, path) VALUES (?, ?, ?, ?, 1, ?)",
+        (name, now, who, data, key),
     ).lastrowid
     if key is not None:
         conn.execute(

@@ -155,7 +155,7 @@ def _rank(status: str) -> int:
 def _finished(runs: sqlite3.Connection) -> list[_Finished]:
     rows = runs.execute(
         "SELECT id, coalesce(task, kind) AS task, model, coalesce(ended, created) AS ended, from_run FROM runs"
-        " WHERE state = 'done' AND kind IN ('eval', 'finetune')"
+        " WHERE state = 'done' AND archived = 0 AND kind IN ('eval', 'finetune')"
     )
     return [
         _Finished(

@@ -81,12 +81,14 @@ def _linker_for(conn: sqlite3.Connection, name: str) -> Linker:
         if key_of(row["alias"]) in keys
     }
     names = {row[0] for row in conn.execute("SELECT name FROM models") if key_of(row[0]) in keys}
-    sizes = []
+    sizes, absent = [], set()
     for model in names.union(aliases.values()):
-        row = conn.execute("SELECT sizes_b FROM models WHERE name = ?", (model,)).fetchone()
+        row = conn.execute("SELECT sizes_b, absent FROM models WHERE name = ?", (model,)).fetchone()
         if row:
             sizes.append((model, stored_tuple(row["sizes_b"])))
-    return Linker(sizes, aliases)
+        if row and row["absent"]:
+            absent.add(model)
+    return Linker(sizes, aliases, absent)
 
 
 def nearest_names(conn: sqlite3.Connection, name: str, limit: int = 3) -> list[str]:

@@ -105,6 +105,21 @@ def second(database: sqlite_utils.Database) -> None:
         database.conn.execute(statement)
 
 
+# An edit writes the note's row anew, and the bytes as imported beside the body would double that: they have a table of
+# their own, with a row for the notes that were edited.
+_THIRD = (
+    "CREATE TABLE originals(note_id INTEGER PRIMARY KEY REFERENCES notes, data BLOB NOT NULL)",
+    "INSERT INTO originals(note_id, data) SELECT id, original FROM notes WHERE original != body",
+    "ALTER TABLE notes DROP COLUMN original",
+)
+
+
+def third(database: sqlite_utils.Database) -> None:
+    """The notes as they were imported, apart from what edits made of them."""
+    for statement in _THIRD:
+        database.conn.execute(statement)
+
+
 def refresh(conn: sqlite3.Connection) -> None:
     """Fill the tables from the current note, inside the caller's transaction: new columns are empty at first."""
     from db.tracker.indexing.index import reindex
@@ -116,4 +131,4 @@ def refresh(conn: sqlite3.Connection) -> None:
         reindex(conn, read_document(Source.decode(bytes(row["body"]), row["name"])))
 
 
-MIGRATIONS: list[Callable[[sqlite_utils.Database], None]] = [first, second]
+MIGRATIONS: list[Callable[[sqlite_utils.Database], None]] = [first, second, third]

@@ -13,7 +13,7 @@ from db.tracker import importer
 from db.tracker.disk.files import is_stream, key_path, path_key, read_note_file, resolve_note_path, write_note_file
 from db.tracker.disk.filewatch import Stamp, SyncState, look
 from db.tracker.errors import EditError, NoteConflict, NoteError
-from db.tracker.export import agree, agreed
+from db.tracker.export import agree, agreed, as_imported
 from db.tracker.merging.merge import Choices, Conflict, Merged, merge
 from db.tracker.reading.document import Document
 
@@ -140,28 +140,27 @@ def _apply(conn: sqlite3.Connection, sides: _Sides, merged: Merged, who: str) ->
     wrote = merged.data != sides.theirs
     if wrote:
         write_note_file(sides.path, merged.data, _unchanged(sides))
-        changed.append(
-            f"created {sides.path}" if sides.theirs is None else f"wrote {_counted(merged.outgoing)} to {sides.path}"
-        )
+        changed.append(f"{'created' if sides.theirs is None else _wrote(merged.outgoing)} {sides.path}")
     return SyncResult(changed, (), wrote)
 
 
-def _counted(number: int) -> str:
-    return f"{number} change{'s' * (number != 1)}"
+def _wrote(count: int) -> str:
+    """Without a number where both sides mean the same and only write it differently (``[x]`` and ``[X]``)."""
+    return f"wrote {count} change{'s' * (count != 1)} to" if count else "wrote"
 
 
 def _read(conn: sqlite3.Connection, path: Path) -> _Sides:
     target = resolve_note_path(path)
     if is_stream(path):
         raise NoteError("not a file that can be kept in step", str(path), "give the path of a tracker note (Markdown)")
-    note = conn.execute("SELECT body, original FROM notes WHERE is_current").fetchone()
+    note = conn.execute("SELECT body FROM notes WHERE is_current").fetchone()
     if note is None:
         raise EditError("there is no note yet", "import one with `fada import FILE.md`")
     theirs = read_note_file(path) if target.exists() else None
     document = None if theirs is None else importer.read_note(theirs, str(path))
     base = agreed(conn, path_key(target))
     if base is None:
-        base = bytes(note["original"])
+        base = as_imported(conn)
     return _Sides(target, base, bytes(note["body"]), theirs, document)
 
 

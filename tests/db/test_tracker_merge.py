@@ -440,3 +440,14 @@ def test_a_long_note_with_repeated_lines_is_no_trouble(kind):
     assert (
         _clean(merge(base, ours, theirs)) == b"first\n" + _replaced(ours, "GPT-4V", ("Expensive", "Dear")) + b"last\n"
     )
+
+
+def test_a_blank_line_alone_is_no_conflict():
+    base, ours, theirs = b"text\n> quoted\ntext\n\n", b"text\n> quoted\n", b"> quoted\n\n"
+    assert _clean(merge(base, ours, theirs)) == _clean(merge(base, theirs, ours)) == b"> quoted\n\n"
+
+
+def test_a_blank_line_behind_a_lone_carriage_return_stays_one():
+    ours, theirs = b"1. [ ] A\n\n", b"1. [ ] A\n1. [ ] A\n1. [ ] A\r"
+    for merged in (merge(b"", ours, theirs), merge(b"", theirs, ours)):
+        assert Text.read(_clean(merged)).lines == ["1. [ ] A"] * 4 + [""]

@@ -143,6 +143,8 @@ def test_runs_that_propose_nothing(tracker_db: sqlite3.Connection, runs: Runs) -
     runs.score(runs.add(16, "Not tracked"))
     runs.score(runs.add(17, "Qwen2-VL-7B", "proxy"), "keyword", 0.9)
     runs.score(runs.add(18, "Qwen2.5-VL-7B"))
+    runs.score(runs.add(20, "InternVL3-78B"))
+    runs.conn.execute("UPDATE runs SET archived = 1 WHERE id = 20")
     assert proposed(tracker_db, runs) == {}
     runs.score(runs.add(19, "FetalMind"), answered=570)
     assert set(proposed(tracker_db, runs)) == {"FetalMind"}

@@ -142,6 +142,41 @@ def test_a_file_saved_while_it_is_written_stays_and_nothing_is_stored(empty_db, 
     assert list(empty_db.iterdump()) == dump
 
 
+def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(empty_db, path, monkeypatch):
+    edits.set_item(empty_db, 5, True)
+    dump = list(empty_db.iterdump())
+    flush = files.replace_file
+
+    def flush_while_a_pipe_comes(target: Path, data: bytes, mode: int | None = None) -> None:
+        flush(target, data, mode)
+        path.unlink()
+        os.mkfifo(path)
+
+    monkeypatch.setattr(files, "replace_file", flush_while_a_pipe_comes)
+    with pytest.raises(NoteError, match="not a file"):
+        sync_note(empty_db, path)
+    assert sorted(path.parent.iterdir()) == [path]
+    assert list(empty_db.iterdump()) == dump
+
+
+def test_what_a_person_settled_counts_for_the_side_that_was_chosen(empty_db, path):
+    edits.set_statuses(empty_db, ["GPT-4V", "GPT-4o"], "Tested")
+    edits.set_item(empty_db, 1, True)
+    _by_hand(path, b"| GPT-4V | OpenAI | TODO", b"| GPT-4V | OpenAI | Available")
+    _by_hand(path, b"| GPT-4o | OpenAI | TODO", b"| GPT-4o | OpenAI | Available")
+    assert sync_note(empty_db, path, prefer={0: "ours", 1: "theirs"}).changed == [
+        "GPT-4o: Status: Tested → Available",
+        f"wrote 2 changes to {path}",
+    ]
+
+
+def test_a_box_that_both_ticked_in_their_own_way_is_no_change(empty_db, path):
+    edits.set_item(empty_db, 5, True)
+    _by_hand(path, b"5. [ ] FetalCLIP", b"5. [X] FetalCLIP")
+    assert sync_note(empty_db, path).changed == [f"wrote {path}"]
+    assert path.read_bytes() == export_note(empty_db)
+
+
 @pytest.mark.parametrize("data", [b"", b"\xff\xfe", b"# no table\n", b"\n"])
 def test_a_file_that_is_no_note_is_refused(empty_db, path, data):
     edits.set_item(empty_db, 5, True)

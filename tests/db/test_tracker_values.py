@@ -84,12 +84,29 @@ def test_the_ladder(text, status):
         ("250% GT", "Tested", []),
         ("2x faster", "Tested", []),
         ("v1.81% GT", "Tested", []),
+        ("**81.1%** GT (600 samples)", "TODO", [("gt", "cosine", 0.811, 600, False)]),
+        ("`~75%` [proxy](x)", "TODO", [("proxy", "keyword", 0.75, None, True)]),
+        (">80% proxy", "TODO", [("proxy", "keyword", 0.8, None, True)]),
+        ("60-70% proxy", "TODO", []),
+        ("60% – 70%", "Tested", []),
+        ("-5% GT", "Tested", []),
+        ("GT 0.7-0.8 %", "TODO", []),
+        ("20-25 tok/s, 3%-4%", "TODO", []),
+        ("~21.5 tokens/sec", "TODO", [("perf", "tokens_per_s", 21.5, None, True)]),
+        ("88.9% proxy - 25.6 tok/s", "TODO", [
+            ("proxy", "keyword", 0.889, None, False),
+            ("perf", "tokens_per_s", 25.6, None, False),
+        ]),
     ],
 )  # fmt: skip
 def test_scores_in_prose(text, status, expected):
     scores, unclear = scores_in_prose(text, status)
     assert [(s.kind, s.metric, s.value, s.n, s.approximate) for s in scores] == expected
     assert bool(unclear) == ("%" in text and not expected and not text.startswith(("v1", "1,")))
+
+
+def test_a_range_is_listed_whole():
+    assert scores_in_prose("60-70% proxy, then 20-25 tok/s", "TODO") == ([], ["60-70% proxy", "20-25 tok/s"])
 
 
 def test_a_score_column_holds_bare_numbers():
@@ -123,6 +140,7 @@ LINKER = Linker(
         ("Gemma-3-Vision-12B, then The  Llama.", ("Gemma-3-Vision", "Llama-3.2-Vision"), []),
         ("**internvl2_4b** (600 to 1,494)", ("InternVL2-4B",), []),
         ("InternVL2 once more", (), ["InternVL2"]),
+        ("InternVL or Intern or Chex", (), ["InternVL"]),
         ("InternVL3", (), ["InternVL3"]),
         ("MiniCPM-V-2.6", (), ["MiniCPM-V-2.6"]),
         ("Ox alone", ("Ox",), []),
@@ -151,6 +169,8 @@ def _read(text: str):
         ("## Mobile Export Guide\n### Native (No Fine-tuning)\n", "Model | Size", "exports"),
         ("## Anything\n", "Priority | Model | Q4 Size", "exports"),
         ("## Wishes\n", "Priority | Model | Status", "models"),
+        ("## Wishes\n", "Priority | Model | Format", "models"),
+        ("## General\n", "Model | Train Time | Q4 Size | Status", "models"),
         ("## External Benchmarks\n### X-BENCH\n", "Model | Score", None),
         ("## Summary\n", "Model | Count", None),
     ],

@@ -70,20 +70,29 @@ def is_stream(path: Path) -> bool:
 def write_note_file(path: Path, data: bytes, check: Callable[[str], None] | None = None) -> None:
     """Write through a temporary file beside it, flushed to the disk and renamed; an existing file keeps its mode.
 
-    A symbolic link stays one: its target is written. A device or pipe is written to directly.
+    A symbolic link stays one: its target is written.
 
     Args:
         check: Called with the SHA-256 of what an existing file holds; raises where that must stay.
 
     Raises:
-        NoteError: The place cannot be written; what stood there is as it was.
+        NoteError: The place cannot be written, or is a device or a pipe; what stood there is as it was.
     """
     target = resolve_note_path(path)
     try:
-        if is_stream(path):
-            path.write_bytes(data)
-        else:
-            _replace(target, data, check)
+        _replace(target, data, check)
+    except OSError as error:
+        raise _unwritable(error, path) from error
+
+
+def write_stream(path: Path, data: bytes) -> None:
+    """Write to a device or a pipe directly; one that nobody reads waits.
+
+    Raises:
+        NoteError: It cannot be written.
+    """
+    try:
+        path.write_bytes(data)
     except OSError as error:
         raise _unwritable(error, path) from error
 
@@ -107,6 +116,9 @@ def _replace(target: Path, data: bytes, check: Callable[[str], None] | None) -> 
 
 
 def _ask(check: Callable[[str], None] | None, target: Path) -> None:
+    if is_stream(target):
+        # Opening a pipe would wait for somebody at its other end.
+        raise OSError("not a file")
     if check is None:
         return
     try:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from db.connect import counters
 from db.tracker.disk.files import path_key
-from db.tracker.export import agreed
+from db.tracker.export import agreed, as_imported, export_note
 
 Step = Literal["same", "file", "panel", "both", "missing", "unreadable"]
 
@@ -77,11 +77,8 @@ def _version(conn: sqlite3.Connection, path: Path) -> tuple[int, float]:
 
 def _digests(conn: sqlite3.Connection, path: Path) -> tuple[str, str]:
     """Of the current note, and of what it and the file last agreed on (as imported where they never met)."""
-    row = conn.execute("SELECT body, original FROM notes WHERE is_current").fetchone()
-    if row is None:
-        return "", ""
     base = agreed(conn, path_key(path))
-    return _digest(bytes(row["body"])), _digest(bytes(row["original"]) if base is None else base)
+    return _digest(export_note(conn)), _digest(as_imported(conn) if base is None else base)
 
 
 def _digest(data: bytes) -> str:

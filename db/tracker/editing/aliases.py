@@ -7,8 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from db.tracker.editing.current import current_note
-from db.tracker.indexing.index import reindex
+from db.tracker.indexing.index import relink
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def tie(conn: sqlite3.Connection, made: Tie) -> None:
         (made.alias, made.model, made.who, made.time),
     )
     _carry(conn, made, made.model)
-    reindex(conn, current_note(conn).document)
+    relink(conn)
 
 
 def untie(conn: sqlite3.Connection, made: Tie) -> None:
@@ -53,7 +52,7 @@ def untie(conn: sqlite3.Connection, made: Tie) -> None:
         marks = ", ".join("?" * len(made.absent))
         conn.execute(f"INSERT INTO models({columns}) VALUES ({marks})", list(made.absent.values()))
     _carry(conn, made, made.alias)
-    reindex(conn, current_note(conn).document)
+    relink(conn)
 
 
 def aliases_of(conn: sqlite3.Connection, model: str) -> tuple[str, ...]:

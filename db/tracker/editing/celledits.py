@@ -11,6 +11,7 @@ from db.connect import immediate
 from db.tracker.editing.current import CurrentNote, current_note
 from db.tracker.editing.lookup import models_named, one_line, status_meant
 from db.tracker.editing.store import make
+from db.tracker.errors import EditError
 from db.tracker.history import Entry, in_words, patches_detail, record
 from db.tracker.indexing.parts import read_rows
 from db.tracker.indexing.rowpatch import by_table, patched, places_of
@@ -150,6 +151,8 @@ def _new_columns(source: Source, without: Sequence[tuple[str, Role]], wanted: Wa
     while waiting:
         role = waiting[0][1]
         rows = {model.name: model for model in read_document(source).models}
+        if any(name not in rows for name, _ in waiting):
+            raise EditError("the text would break the table it stands in", "edit the note by hand and import it")
         header = rows[waiting[0][0]].table.line
         now = [name for name, other in waiting if other == role and rows[name].table.line == header]
         layout = Layout(source.lines, rows[now[0]].table)

@@ -58,6 +58,11 @@ def put_back(conn: sqlite3.Connection, note: CurrentNote, patches: Sequence[Patc
 
 
 def _write(conn: sqlite3.Connection, note: CurrentNote, source: Source) -> None:
+    conn.execute(
+        "INSERT INTO originals(note_id, data) SELECT id, body FROM notes"
+        " WHERE id = ? AND NOT EXISTS (SELECT 1 FROM originals WHERE note_id = notes.id)",
+        (note.id,),
+    )
     conn.execute("UPDATE notes SET body = ? WHERE id = ?", (source.encode(), note.id))
 
 

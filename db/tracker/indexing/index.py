@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from db.connect import bump, counters
 from db.tracker.indexing.modelindex import Difference as Difference
@@ -58,10 +58,20 @@ def _reindex(conn: sqlite3.Connection, document: Document) -> Difference:
     _items(conn, document)
     _lists(conn, document)
     _routes(conn, document)
-    warnings = [(warning.line, warning.text, 0) for warning in document.warnings]
-    warnings += [(warning.line, warning.text, 1) for warning in _links(conn, document, ids)]
-    _insert_warnings(conn, sorted(warnings, key=lambda warning: warning[0]))
+    _insert_warnings(conn, [(warning.line, warning.text, 0) for warning in document.warnings])
+    _links(conn, ids)
     return difference
+
+
+def relink(conn: sqlite3.Connection) -> None:
+    """Tie lines to models anew after a change of names only, inside the caller's transaction.
+
+    Raises the counters as :func:`reindex` does.
+    """
+    bump(conn, "tracker", "tracker-structure")
+    conn.execute("DELETE FROM mentions")
+    conn.execute("DELETE FROM import_warnings WHERE link")
+    _links(conn, {row["name"]: row["id"] for row in conn.execute("SELECT id, name FROM models")})
 
 
 def replace_line_warnings(conn: sqlite3.Connection, line: int, warnings: Sequence[Warning]) -> None:
@@ -161,27 +171,29 @@ def linker(conn: sqlite3.Connection) -> Linker:
     return Linker(
         ((row["name"], stored_tuple(row["sizes_b"])) for row in conn.execute("SELECT name, sizes_b FROM models")),
         {row["alias"]: row["model"] for row in conn.execute("SELECT alias, model FROM aliases")},
+        {row["name"] for row in conn.execute("SELECT name FROM models WHERE absent")},
     )
 
 
-def _links(conn: sqlite3.Connection, document: Document, ids: dict[str, int]) -> list[Warning]:
+_LINKED = """
+    SELECT 'item' AS kind, number AS ref, line, text FROM items
+    UNION ALL SELECT 'paper', id, line, text FROM papers
+    UNION ALL SELECT 'finetune', id, line, model FROM finetune_rows
+    UNION ALL SELECT 'export', id, line, model FROM export_rows
+    ORDER BY line"""
+
+
+def _links(conn: sqlite3.Connection, ids: dict[str, int]) -> None:
     """Tie items, papers and table rows to models; a warning for each phrase that may mean several."""
     find = linker(conn).find
-    texts: list[tuple[str, int, int, str]] = [("item", item.number, item.line, item.text) for item in document.items]
-    texts += _numbered("paper", ((row.line, row.text) for row in document.papers))
-    texts += _numbered("finetune", ((row.line, row.model) for row in document.finetune))
-    texts += _numbered("export", ((row.line, row.model) for row in document.exports))
     mentions: list[tuple[str, int, int]] = []
-    warnings: list[Warning] = []
-    for kind, ref, line, text in texts:
-        links = find(text)
-        mentions += [(kind, ref, ids[name]) for name in links.names]
-        for phrase, candidates in links.unsure if kind != "paper" else ():
+    warnings: list[tuple[int, str, int]] = []
+    for row in conn.execute(_LINKED):
+        links = find(row["text"])
+        mentions += [(row["kind"], row["ref"], ids[name]) for name in links.names]
+        for phrase, candidates in links.unsure if row["kind"] != "paper" else ():
             meant = " or ".join(candidates) or "no tracked model"
-            warnings.append(Warning(line + 1, f"{phrase!r} may mean {meant}: not linked (`fada alias` settles it)"))
+            text = f"{phrase!r} may mean {meant}: not linked (`fada alias` settles it)"
+            warnings.append((row["line"], text, 1))
     conn.executemany("INSERT INTO mentions(kind, ref, model_id) VALUES (?, ?, ?)", mentions)
-    return warnings
-
-
-def _numbered(kind: str, rows: Iterable[tuple[int, str]]) -> list[tuple[str, int, int, str]]:
-    return [(kind, index, line, text) for index, (line, text) in enumerate(rows, start=1)]
+    _insert_warnings(conn, warnings)

@@ -9,6 +9,7 @@ from functools import cache
 from itertools import count
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
 from db.tracker.markdown.longtables import LONGEST_RUN, Shortened, long_runs
@@ -19,6 +20,12 @@ from db.tracker.markdown.source import Source
 
 _INLINE_SIGNS = re.compile(r"[*_`\[\]\\<&!~]")
 _ONLY_BOLD = re.compile(r"\*\*([A-Za-z0-9](?:[A-Za-z0-9 .:/+-]*[A-Za-z0-9])?)\*\*")
+# What Obsidian adds to Markdown: [[page]], [[page|text]], and footnotes.
+_WIKI_LINK = re.compile(r"\[\[(?:[^\[\]|]+\|)?(?P<shown>[^\[\]|]+)\]\]")
+_FOOTNOTE = re.compile(r"\[\^[^\[\]\s]+\]")
+_KEY = re.compile(r"[\w\"'][^|]*:(?:\s|$)")
+# No line of YAML begins like this at the margin.
+_TABLE_LINE = re.compile(r"\||[ :-]+\|[ |:-]*-")
 
 
 @dataclass(frozen=True)
@@ -95,11 +102,24 @@ def _block_parser() -> MarkdownIt:
 
 @cache
 def _inline_parser() -> MarkdownIt:
-    return MarkdownIt("commonmark").enable("strikethrough")
+    parser = MarkdownIt("commonmark").enable("strikethrough")
+    parser.inline.ruler.before("link", "obsidian", _obsidian)
+    return parser
+
+
+def _obsidian(state: StateInline, silent: bool) -> bool:
+    """An inline rule: a wiki link is the text that it shows, a footnote's mark is nothing."""
+    found = _WIKI_LINK.match(state.src, state.pos) or _FOOTNOTE.match(state.src, state.pos)
+    if found is None:
+        return False
+    if not silent:
+        state.push("text", "", 0).content = found.groupdict().get("shown", "").strip()
+    state.pos = found.end()
+    return True
 
 
 def plain(text: str) -> str:
-    """Inline Markdown without its marks: ``**FetalCLIP**`` is ``FetalCLIP``, a link is its text."""
+    """Inline Markdown without its marks: ``**FetalCLIP**`` is ``FetalCLIP``, a link or ``[[page|text]]`` its text."""
     if not _INLINE_SIGNS.search(text):
         return text
     bold = _ONLY_BOLD.fullmatch(text)
@@ -114,11 +134,21 @@ def plain(text: str) -> str:
 
 
 def front_matter(source: Source) -> tuple[list[tuple[str, str]], int]:
-    """The simple ``key: value`` lines between the two ``---`` that open a note, and the number of lines they take."""
+    """The simple ``key: value`` lines between the two ``---`` that open a note, and the number of lines they take.
+
+    A ``---`` above a blank line and anything but a key is a rule, and where a table comes before the next one the end
+    was forgotten: then the lines up to there are the note's own.
+    """
     lines = source.lines
     if not lines or lines[0].rstrip() != "---":
         return [], 0
+    if len(lines) > 1 and not lines[1].strip():
+        first = next((line for line in lines[1:] if line.strip()), "")
+        if not _KEY.match(first):
+            return [], 0
     for index in range(1, len(lines)):
+        if _TABLE_LINE.match(lines[index]):
+            break
         if lines[index].rstrip() in ("---", "..."):
             pairs = [line.partition(":") for line in lines[1:index] if ":" in line and not line[:1].isspace()]
             return [(key.strip(), value.strip()) for key, _, value in pairs], index + 1

@@ -110,6 +110,9 @@ class Layout:
         if content.endswith("\\") and not trail:
             # The backslash would escape the pipe behind it.
             trail = " "
+        if not content and start == row.start:
+            # The row has no opening pipe: the one behind an empty first cell would be taken for it.
+            lead = f"|{lead}"
         if not content and last and end == len(self.lines[line].rstrip()):
             # The row has no closing pipe: an empty last cell would not be a cell at all.
             trail += "|"

@@ -105,7 +105,11 @@ class _Merger:
         mine = [at for at in ours if at not in self.twins and self.to_ours.sources[at] not in moved]
         other = [at for at in theirs if at not in self.twinned and self.to_theirs.sources[at] not in moved]
         texts = _texts(self.ours, mine), _texts(self.theirs, other), _texts(self.base, base)
-        chosen = self.settling.settle(Conflict(ours.start + 1, *texts, "line"))
+        if texts[0] == texts[1]:
+            # Nothing on one side and a blank line on the other.
+            chosen: Side = "ours" if mine else "theirs"
+        else:
+            chosen = self.settling.settle(Conflict(ours.start + 1, *texts, "line"))
         kept, taken = set(mine), set(other)
         for at in ours:
             if at in kept and chosen == "ours":

@@ -80,6 +80,9 @@ class LineMerger:
                 self.settling.words(side).append(f"the layout of {count} line{'s' * (count != 1)}")
 
     def _put(self, text: str, end: str) -> None:
+        if not text and end == "\n" and self.ends and self.ends[-1] == "\r":
+            # Together the two would be one line end, and the blank line lost.
+            end = "\r"
         self.lines.append(text)
         self.ends.append(end)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -47,18 +47,28 @@ class Linker:
 
     Args:
         models: Each model's name and the sizes of its row in billions of parameters.
-        aliases: Alias to model name.
+        aliases: Alias to model name; one that is a model's own name again means that model.
+        absent: Those of the models that the note no longer has: a name that one of the others shares means the other.
     """
 
-    def __init__(self, models: Iterable[tuple[str, tuple[float, ...]]], aliases: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        models: Iterable[tuple[str, tuple[float, ...]]],
+        aliases: Mapping[str, str],
+        absent: Collection[str] = frozenset(),
+    ) -> None:
         self.sizes = dict(models)
         self.by_key: dict[str, tuple[str, ...]] = {}
         spelt = [(name, name) for name in self.sizes]
-        for text, name in [*spelt, *((alias, name) for alias, name in aliases.items() if name in self.sizes)]:
+        spelt += [(alias, name) for alias, name in aliases.items() if name in self.sizes and alias not in self.sizes]
+        for text, name in spelt:
             key = key_of(text)
             known = self.by_key.get(key, ())
             if key and name not in known:
                 self.by_key[key] = tuple(sorted((*known, name))) if known else (name,)
+        for key, names in self.by_key.items():
+            if absent and len(names) > 1:
+                self.by_key[key] = tuple(name for name in names if name not in absent) or names
 
     @cached_property
     def keys(self) -> list[str]:
@@ -126,17 +136,29 @@ class Linker:
         return tuple(name for name in self.by_key.get(key_of(match[1]), ()) if size in self.sizes[name])
 
     def _near(self, word: str) -> tuple[str, ...]:
-        """Models whose name starts with the word, or the longest name that the word goes on from."""
+        """Models whose name starts with the word, or the longest name that the word goes on from.
+
+        A word without a digit or a hyphen may be an ordinary one: it must be spelt like a name (``SmolVLM``), and a
+        piece of the model's.
+        """
         key = key_of(word)
-        if not _SHORTEST_INSIDE <= len(key) <= _LONGEST or not any(char.isdigit() or char == "-" for char in word):
+        is_plain = not any(char.isdigit() or char == "-" for char in word)
+        if not _SHORTEST_INSIDE <= len(key) <= _LONGEST or (is_plain and word[1:].islower()):
             return ()
         names: list[str] = []
         for index in range(bisect_left(self.keys, key), len(self.keys)):
             if not self.keys[index].startswith(key) or len(names) > 5:
                 break
             names += self.by_key[self.keys[index]]
+        if is_plain:
+            return tuple(dict.fromkeys(name for name in names if _is_piece(word, name)))
         stem = word
         while not names and "-" in stem:
             stem = stem.rpartition("-")[0]
             names += self.by_key.get(key_of(stem), ())
         return tuple(dict.fromkeys(names))
+
+
+def _is_piece(word: str, name: str) -> bool:
+    """True where the name starts with the word and does not go on with a letter."""
+    return name.casefold().startswith(word.casefold()) and not name[len(word) : len(word) + 1].isalpha()

@@ -96,26 +96,39 @@ class _Recogniser:
         topic = self._topic(table.headings)
         if not any(role_of(name) == "model" for name in names):
             return {"summary": self._summary_table, "benchmark": self._facts}.get(topic or "", self._ignored)
-        if any(name.startswith(("train time", "training time")) or name == "mobile export" for name in names):
-            return self._finetune_table
-        if any(re.fullmatch(r"q\d\S* size", name) for name in names):
-            return self._export_table
-        if names & {"path", "format", "priority"} and (topic == "export" or "status" not in names):
-            return self._export_table
+        special = self._special_kind(names, table, topic)
+        if special is not None:
+            return special
         if topic is None or ("status" in names and not self._speaks_of_known(table, topic)):
             return self._model_table
         return {"export": self._export_table, "finetune": self._finetune_table}.get(topic, self._ignored)
 
+    def _special_kind(self, names: set[str], table: Table, topic: str | None) -> Callable[[Table], None] | None:
+        """What the columns of a table with models say that it is, where the heading does not speak against it."""
+        is_route = topic is not None or self._mostly_known(table)
+        if is_route or "status" not in names:
+            if any(name.startswith(("train time", "training time")) or name == "mobile export" for name in names):
+                return self._finetune_table
+            if any(re.fullmatch(r"q\d\S* size", name) for name in names):
+                return self._export_table
+        if is_route and names & {"path", "format", "priority"} and (topic == "export" or "status" not in names):
+            return self._export_table
+        return None
+
     def _speaks_of_known(self, table: Table, topic: str) -> bool:
         """A table about fine-tuning or export, most of whose models have their row above."""
-        if topic not in ("finetune", "export"):
-            return False
-        at = next(index for index, name in enumerate(column_names(table.header)) if role_of(name) == "model")
+        return topic in ("finetune", "export") and self._mostly_known(table)
+
+    def _mostly_known(self, table: Table) -> bool:
+        at = _model_column(table)
         known = sum(plain(row.texts[at]) in self.models for row in table.rows)
         return 2 * known >= len(table.rows) > 0
 
     def _ignored(self, table: Table) -> None:
         """A table of something else: it stays in the text and is not indexed."""
+        if any(role_of(name) == "model" for name in column_names(table.header)):
+            title = title_of(table.headings)
+            self._warn(table.line, f"the table under {title!r} has a Model column and no Status: not taken as models")
 
     def _model_table(self, table: Table) -> None:
         heading = table.headings[-1] if table.headings else Heading(0, "Models", -1)
@@ -252,9 +265,13 @@ class _Recogniser:
         self._put(block.headings, replace(benchmark, tasks=tuple(tasks)))
 
 
+def _model_column(table: Table) -> int:
+    return next(at for at, name in enumerate(column_names(table.header)) if role_of(name) == "model")
+
+
 def _routes(table: Table, kind: str) -> list[RouteRow]:
     names = column_names(table.header)
-    at = next(index for index, name in enumerate(names) if role_of(name) == "model")
+    at = _model_column(table)
     rows = []
     for row in table.rows:
         columns = dict(zip(names, row.texts, strict=True))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from db.tracker.markdown.blocks import plain
 from db.tracker.rows import STATUS_LADDER, DocumentScore
 
 # A long note has 100,000 rows, and few different sizes and statuses.
@@ -29,20 +31,30 @@ _COUNTED = (
     r"(?:\s*\(\s*(?P<n>\d[\d,]{0,11})\s+(?:samples|images|cases|questions)\s*\)"
     r"|\s*[(,;]?\s*n\s*=\s*(?P<n_is>\d[\d,]{0,11})\s*\)?)?"
 )
+_NOT_INSIDE = r"(?<![\w.,])(?P<about>[~≈<>≤≥])?\s?"
 # A decimal comma has one or two digits behind it: 1,494 is a count.
 _PERCENT = re.compile(
-    _BEFORE + r"(?<![\w.,])(?P<about>[~≈])?\s?(?P<value>\d{1,3}(?:\.\d{1,6}|,\d{1,2}(?!\d))?)\s?%"
+    _BEFORE + _NOT_INSIDE + r"(?P<value>\d{1,3}(?:\.\d{1,6}|,\d{1,2}(?!\d))?)\s?%"
     r"(?:\s+(?P<word>ground truth|[A-Za-z][\w-]*))?" + _COUNTED,
     re.IGNORECASE,
 )
 _SHARE = re.compile(
-    _BEFORE + r"(?<![\w.,])(?P<about>[~≈])?\s?(?P<value>0?\.\d{1,6}|1\.0{1,6})(?![\d.,]|\s?%)"
+    _BEFORE + _NOT_INSIDE + r"(?P<value>0?\.\d{1,6}|1\.0{1,6})(?![\d.,]|\s?%)"
     rf"(?:\s+(?P<word>{_KIND})\b)?" + _COUNTED,
     re.IGNORECASE,
 )
-_SPEED = re.compile(
-    r"(?<![\w.])(?P<about>[~≈])?\s?(?P<value>\d{1,6}(?:\.\d{1,6})?)\s?(?:tok|tokens|t)/s\b", re.IGNORECASE
+# Quick to say that there is no share.
+_MAYBE_SHARE = re.compile(r"(?<!\d)0?\.\d|1\.0")
+_SPEED = re.compile(_NOT_INSIDE + r"(?P<value>\d{1,6}(?:\.\d{1,6})?)\s?(?:tok|tokens|t)/s(?:ec)?\b", re.IGNORECASE)
+# Before and behind a figure, what makes it an end of a range (60-70%) or a difference (-5%).
+_LOW = re.compile(
+    r"(?:(?<![\w.,])\d[\d.,]{0,11}\s?%?\s?[-\u2013\u2212]\s?[~≈]?\s?|(?<!\S)[-\u2013\u2212]|(?<=\()[-\u2013\u2212])$"
 )
+_HIGH = re.compile(r"\s?%?\s?[-\u2013\u2212]\s?[~≈]?\s?(?:\d[\d.,]{0,11}\s?%|0?\.\d)")
+_DASHES = ("-", "\u2013", "\u2212")
+# Bold, code or a link around a number. Reading the marks of every cell would be too dear, and of very long ones too.
+_MARKED = re.compile(r"[*`\[_][~≈]?\d|[\d%][*`\]_]")
+_LONGEST_MARKED = 2000
 _FRACTION = re.compile(r"(?P<about>[~≈])?\s?(?P<value>0?\.\d{1,6}|1\.0{1,6}|0)")
 
 
@@ -105,14 +117,16 @@ def scores_in_prose(text: str, status: str, *, is_score_column: bool = False) ->
 
     A percentage or a share beside GT or proxy (``GT: 0.81``) is of that kind. A percentage with no word behind it
     (``0% - domain mismatch``) is of the kind that the status stands for: proxy for `Proxy tested`, gt for `Tested` and
-    `Fine-tuned`.
+    `Fine-tuned`. Of a range no number is taken; a bound (``>80% proxy``) is approximate.
     """
     if not (is_score_column or "%" in text or "/" in text or "." in text):
         return [], []
+    if len(text) < _LONGEST_MARKED and _MARKED.search(text):
+        text = plain(text)
     scores: list[DocumentScore] = []
     unclear: list[str] = []
     implied = _implied_kind(status)
-    for match in _PERCENT.finditer(text) if "%" in text else ():
+    for match in _single(_PERCENT, text, unclear) if "%" in text else ():
         word = (match["word"] or "").casefold()
         named = _KIND_WORDS.get(word) or _KIND_WORDS.get((match["before"] or "").casefold())
         kind = named or (None if word else implied)
@@ -123,11 +137,11 @@ def scores_in_prose(text: str, status: str, *, is_score_column: bool = False) ->
         said = match[0].strip() if word or named else text
         # 81.1 / 100 is 0.8109999999999999.
         scores.append(_score(kind, round(value / 100, 10), match, said))
-    for match in _SHARE.finditer(text) if "." in text else ():
+    for match in _single(_SHARE, text, unclear) if _MAYBE_SHARE.search(text) else ():
         word = (match["word"] or match["before"] or "").casefold()
         if word:
             scores.append(_score(_KIND_WORDS[word], float(match["value"]), match, match[0].strip()))
-    for match in _SPEED.finditer(text):
+    for match in _single(_SPEED, text, unclear) if "/s" in text or "/S" in text else ():
         value = float(match["value"])
         scores.append(DocumentScore("perf", "tokens_per_s", value, None, bool(match["about"]), match[0].strip()))
     bare = _FRACTION.fullmatch(text.strip()) if is_score_column and implied else None
@@ -137,6 +151,22 @@ def scores_in_prose(text: str, status: str, *, is_score_column: bool = False) ->
     elif is_score_column and _BARE_NUMBER.fullmatch(text.strip()):
         unclear.append(text.strip())
     return scores, unclear
+
+
+def _single(pattern: re.Pattern[str], text: str, unclear: list[str]) -> Iterable[re.Match[str]]:
+    """The figures that are no end of a range and no difference; those go to ``unclear``."""
+    found = pattern.finditer(text)
+    if not any(dash in text for dash in _DASHES):
+        return found
+    single = []
+    for match in found:
+        start = match.start("about") if match["about"] else match.start("value")
+        low = _LOW.search(text, max(0, start - 20), start)
+        if low and not (pattern is _SPEED and "%" in low[0]):
+            unclear.append(text[low.start() : match.end()].strip())
+        elif not _HIGH.match(text, match.end("value")):
+            single.append(match)
+    return single
 
 
 def _score(kind: str, value: float, match: re.Match[str], said: str) -> DocumentScore:
