@@ -32,7 +32,7 @@ test: $(STAMP) ## set up, then run every test
 setup: $(STAMP) ## make .venv with everything that runs on this machine
 
 bench: $(STAMP) ## measure speed and memory: one JSON line a figure
-	@for f in tests/benchmarks/bench_*.py; do $(BIN)/python $$f || exit 1; done
+	@for f in tests/benchmarks/bench_*.py; do PYTHONPATH=tests/benchmarks $(BIN)/python $$f || exit 1; done
 
 check: $(STAMP) ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .

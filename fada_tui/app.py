@@ -140,8 +140,11 @@ class PanelApp(App[str]):
     # Tasks
 
     @work(thread=True, exit_on_error=False, group="task")
-    def start_task(self, title: str, task: Callable[[], list[str]]) -> None:
-        """Do something that may take a while, in a thread; say what it changed, or what went wrong."""
+    def start_task(self, title: str, task: Callable[[], list[str]], quiet: bool = False) -> None:
+        """Do something that may take a while, in a thread; say what it changed, or what went wrong.
+
+        ``quiet`` where what it changed is in sight.
+        """
         from fada_tui.sources.trouble import explain
 
         try:
@@ -150,11 +153,12 @@ class PanelApp(App[str]):
             message, hint = explain(error)
             self.post_message(TaskFailed(title, message, hint))
             return
-        self.post_message(TaskDone(title, tuple(lines)))
+        self.post_message(TaskDone(title, tuple(lines), quiet))
 
     @on(TaskDone)
     def _task_done(self, event: TaskDone) -> None:
-        self.notify("\n".join(event.lines) or "nothing to do", title=event.title, markup=False, timeout=4)
+        if not event.quiet:
+            self.notify("\n".join(event.lines) or "nothing to do", title=event.title, markup=False, timeout=4)
         self.nudge()
 
     @on(TaskFailed)

@@ -70,6 +70,8 @@ class TaskDone(Message):
 
     title: str
     lines: tuple[str, ...]
+    quiet: bool = False
+    """What changed is in sight."""
 
 
 @dataclass

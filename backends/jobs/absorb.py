@@ -7,6 +7,7 @@ import math
 import sqlite3
 from typing import Any
 
+from backends.jobs.store import Attempt
 from db.runs.curves import Point, add_points, curve_id
 
 _decode = json.JSONDecoder().raw_decode
@@ -18,12 +19,17 @@ _LIMIT = 1 << 62
 
 
 class Absorber:
-    """Takes one run's lines into its rows, in batches. Lives within one transaction."""
+    """Takes one run's lines into its rows, in batches. Lives within one transaction.
 
-    def __init__(self, conn: sqlite3.Connection, run_id: int) -> None:
+    Args:
+        attempt: The present attempt, whose pauses are no part of its rate.
+    """
+
+    def __init__(self, conn: sqlite3.Connection, run_id: int, attempt: Attempt | None = None) -> None:
         self.topics: set[str] = set()
         self._conn = conn
         self._run = run_id
+        self._attempt = attempt
         self._curves: dict[str, tuple[int, list[Point]]] = {}
         self._predictions: list[tuple[Any, ...]] = []
         self._messages: list[tuple[int, float | None, str, str]] = []
@@ -112,8 +118,8 @@ class Absorber:
             self._mark = (at, done, None)
         elif at < mark[0]:
             self._mark = (at, done, mark[2])  # the clock was set back
-        elif at - mark[0] >= _RATE_SPAN_S:
-            new = (done - mark[1]) / (at - mark[0])
+        elif (worked := self._worked(mark[0], at)) >= _RATE_SPAN_S:
+            new = (done - mark[1]) / worked
             rate = new if mark[2] is None else _RATE_MEMORY * mark[2] + (1 - _RATE_MEMORY) * new
             self._mark = (at, done, rate)
         else:
@@ -165,6 +171,9 @@ class Absorber:
             "INSERT INTO scores(run, metric, question, category, step, partial, body) VALUES (?,?,?,?,?,?,?)",
             (self._run, *(score.get(key) for key in _SCORE_KEYS), partial, json.dumps(score, ensure_ascii=False)),
         )
+
+    def _worked(self, begin: float, end: float) -> float:
+        return end - begin if self._attempt is None else self._attempt.worked_s(begin, end)
 
     def _set_mark(self) -> None:
         assert self._mark is not None

@@ -60,7 +60,7 @@ def bytes_of(path: Path) -> int:
 
 def disk_use(conn: sqlite3.Connection, home: Home) -> DiskUse:
     """What lies where. Reads every directory, so it takes a moment on a long history."""
-    runs = [_run_use(conn, home, run_id) for run_id in run_ids(home)]
+    runs = [run_use(conn, home, run_id) for run_id in run_ids(home)]
     kinds: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
     for use in runs:
         kinds.update(use.kinds)
@@ -152,7 +152,8 @@ def _best(conn: sqlite3.Connection, run_id: int, steps: list[int]) -> int:
     return max(steps, key=score)
 
 
-def _run_use(conn: sqlite3.Connection, home: Home, run_id: int) -> RunUse:
+def run_use(conn: sqlite3.Connection, home: Home, run_id: int) -> RunUse:
+    """What lies in one run's directory."""
     folder = home.run_dir(run_id)
     kinds: Counter[str] = Counter()
     for path, size in _walk(folder):

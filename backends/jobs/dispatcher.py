@@ -17,6 +17,7 @@ from pathlib import Path
 
 from backends.jobs import lock
 from backends.jobs.admission import MARGIN, Capacity, Claim, admit
+from backends.jobs.energy import EnergyMeter
 from backends.jobs.engines import local
 from backends.jobs.files import complain
 from backends.jobs.ingest import ingest
@@ -49,9 +50,17 @@ class Dispatcher:
         self._sample: Telemetry | None = None
         self._sampled_at = 0.0
         self._held: dict[int, int] = {}
+        self._energy = EnergyMeter(home)
 
     def serve(self) -> None:
-        """Tick until no work is left. A full disk is waited for: what is queued must go on when there is room."""
+        """Serve until no work is left."""
+        try:
+            self._serve()
+        finally:
+            self._energy.write()
+
+    def _serve(self) -> None:
+        """A full disk is waited for: what is queued must go on when there is room."""
         while True:
             pause = TICK_S
             try:
@@ -107,9 +116,10 @@ class Dispatcher:
             bump(self._conn, "samples")
 
     def _note_peaks(self, sample: Telemetry) -> None:
-        """What each live run was seen to hold of the card goes into its directory, before it can be over."""
+        """What each live run was seen to take of the card goes into its directory, the peak before it can be over."""
         held = vram_by_run(sample)
-        attempts = {run.id: run.attempt for run in active_runs(self._conn)} if held else {}
+        attempts = {run.id: run.attempt for run in active_runs(self._conn)} if sample.gpus else {}
+        self._energy.add(sample, attempts)
         self._held = {
             run: note_vram(self._home.run_dir(run), attempts[run], size)
             for run, size in held.items()

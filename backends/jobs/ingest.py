@@ -16,7 +16,7 @@ from backends.jobs.absorb import Absorber
 from backends.jobs.files import read_json
 from backends.jobs.labels import read_labels
 from backends.jobs.state import State, derive
-from backends.jobs.store import read_spec
+from backends.jobs.store import Attempt, read_spec
 from db.connect import SchemaTooOld, bump, immediate, user_version
 from db.home import Home
 from db.runs.curves import forget_curves, last_time
@@ -47,7 +47,7 @@ def ingest(conn: sqlite3.Connection, home: Home, run_id: int) -> str | None:
             # Inside the transaction: two ingesting processes must not write an older view over a newer one.
             state = derive(folder)
             topics: set[str] = set()
-            whole = _take_files(conn, run_id, folder, topics)
+            whole = _take_files(conn, run_id, folder, state.attempt, topics)
             if whole or state.name not in END_STATES:
                 _update_row(conn, dict(row), state, folder, topics)
             if whole:
@@ -119,9 +119,9 @@ def _delete(conn: sqlite3.Connection, run_id: int, tables: tuple[str, ...]) -> N
         conn.execute(f"DELETE FROM {table} WHERE run = ?", (run_id,))
 
 
-def _take_files(conn: sqlite3.Connection, run_id: int, folder: Path, topics: set[str]) -> bool:
+def _take_files(conn: sqlite3.Connection, run_id: int, folder: Path, attempt: Attempt | None, topics: set[str]) -> bool:
     """Take in at most one chunk of each file; False where there is more."""
-    absorber = Absorber(conn, run_id)
+    absorber = Absorber(conn, run_id, attempt)
     whole = True
     for name, take in (("events.jsonl", absorber.event), ("predictions.jsonl", absorber.prediction)):
         offset = _offset(conn, run_id, name)

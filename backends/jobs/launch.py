@@ -15,15 +15,20 @@ from backends.data.validate import DataReport, validate
 from backends.jobs.dispatcher import capacity_of
 from backends.jobs.errors import QueueError
 from backends.jobs.reservation import with_reservation
-from backends.jobs.settings import GENERATION, SettingError, check_settings, training_spec
+from backends.jobs.settings import GENERATION, TEMPLATES, SettingError, check_settings, training_spec
 from backends.jobs.spec import model_content
 from backends.jobs.submit import need, submit
 from backends.telemetry.sampler import Sampler
 from db.connect import connect
 from db.home import Home
 
-EVAL_TASKS = ("gt", "proxy")
+EVAL_TASKS = ("gt", "proxy", "u2bench", "fetal-gauge", "perf", "zero-shot")
 EMBEDDING = "all-MiniLM-L6-v2"
+OF_TASK: Mapping[str, Mapping[str, Any]] = {
+    "u2bench": {"max_new_tokens": 256},  # reports are long
+    "perf": {"batch_size": 1},  # latency is that of one question
+}
+"""Generation settings of a kind of evaluation, unless they are given."""
 
 
 def enqueue_eval(home: Home, model: str, **wanted: Any) -> int:
@@ -51,7 +56,8 @@ def plan_eval(
 
     Args:
         model: Tracker name, alias, Hugging Face id or local checkpoint folder.
-        data: FADA chat JSONL (or ShareGPT) with reference answers.
+        data: What the kind reads (backends.data.layout.FORMATS): for ``gt`` FADA chat JSONL with reference answers.
+        task: One of :data:`EVAL_TASKS`.
         image_root: Where its image paths start; default: the file's folder, then its ``images/``.
         limit: Ask only N questions: a seeded sample over the whole file (FADA files are sorted by category).
         adapter: A fine-tune run whose adapter (or full model) is evaluated.
@@ -67,12 +73,14 @@ def plan_eval(
     if limit is not None and limit < 1:
         raise QueueError(f"--limit {limit}: it must be at least 1")
     resolved = _resolve(home, model)
+    _check_route(resolved, task, adapter)
     parts: dict[str, Any] = {
         "kind": "eval",
         "task": task,
         "model": _model_part(home, resolved, adapter, name),
         "data": data_part(_validate(data, image_root, limit, task), limit),
-        "generation": {**GENERATION, **(generation or {})},
+        "generation": {**GENERATION, **OF_TASK.get(task, {}), **(generation or {})},
+        "prompt": {"templates": list(TEMPLATES)} if task == "zero-shot" else None,
         "training": None,
         "scoring": {"embedding": EMBEDDING if task == "gt" else None},
         **_common(after, after_any=after_any, held=held, max_seconds=max_seconds),
@@ -213,6 +221,16 @@ def _resolve(home: Home, model: str) -> ResolvedModel:
             return resolve_model(model, conn)
     except ModelError as error:
         raise QueueError(error.message, where=error.where, hint=error.hint) from error
+
+
+def _check_route(model: ResolvedModel, task: str, adapter: int | None) -> None:
+    """A contrastive model ranks sentences, it answers nothing; and it takes no adapter of a chat model."""
+    if model.loader == "open_clip" and task != "zero-shot":
+        raise QueueError(
+            f"{model.name} is no chat model: it ranks given sentences", hint="evaluate it: --kind zero-shot"
+        )
+    if task == "zero-shot" and adapter is not None:
+        raise QueueError("--adapter is of a chat model, and zero-shot needs a contrastive one", hint="leave it out")
 
 
 def _validate(

@@ -16,7 +16,7 @@ _MOST, _LINE = 1 << 24, 1 << 12
 def tail(path: Path, lines: int = 200) -> list[str]:
     """The last lines; a carriage return starts its line over, as a terminal would show progress bars."""
     text, _ = tail_bytes(path, lines)
-    return [_settle(line) for line in text.decode(errors="replace").removesuffix("\n").split("\n")] if text else []
+    return [settled(line) for line in text.decode(errors="replace").removesuffix("\n").split("\n")] if text else []
 
 
 def tail_bytes(path: Path, lines: int) -> tuple[bytes, int]:
@@ -48,7 +48,7 @@ def read_from(path: Path, offset: int, limit: int = 1 << 20) -> tuple[bytes, int
             if end < offset:
                 offset = 0
             start = _data_from(file, offset, end)
-            said = _left_out(start - offset) if start > offset else b""
+            said = _hole_line(start - offset) if start > offset else b""
             stop = min(_hole_from(file, start, end), start + limit)
             file.seek(start)
             data = file.read(stop - start)
@@ -59,11 +59,11 @@ def read_from(path: Path, offset: int, limit: int = 1 << 20) -> tuple[bytes, int
 
 def _backwards(file: BinaryIO, end: int) -> Iterator[bytes]:
     """The file's blocks from its end on; a hole is one line."""
-    ranges = list(_data_ranges(file, end))
+    ranges = list(data_ranges(file, end))
     later = end
     for start, stop in reversed(ranges):
         if stop < later:
-            yield _left_out(later - stop)
+            yield _hole_line(later - stop)
         position = stop
         while position > start:
             step = min(_BLOCK, position - start)
@@ -72,10 +72,11 @@ def _backwards(file: BinaryIO, end: int) -> Iterator[bytes]:
             yield file.read(step)
         later = start
     if later:
-        yield _left_out(later)
+        yield _hole_line(later)
 
 
-def _data_ranges(file: BinaryIO, end: int) -> Iterator[tuple[int, int]]:
+def data_ranges(file: BinaryIO, end: int) -> Iterator[tuple[int, int]]:
+    """From where to where there is data before ``end``; what lies between is a hole."""
     position = 0
     while position < end:
         start = _data_from(file, position, end)
@@ -106,15 +107,20 @@ def _hole_from(file: BinaryIO, offset: int, end: int) -> int:
         return end
 
 
-def _left_out(size: int) -> bytes:
-    """The line that stands for a hole."""
+def hole_text(size: int) -> str:
+    """What stands for a hole of so many bytes."""
     shown = float(size)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if shown < 1024 or unit == "GiB":
             break
         shown /= 1024
-    return f"\n… {shown:.1f} {unit} left out …\n".encode()
+    return f"… {shown:.1f} {unit} left out …"
 
 
-def _settle(line: str) -> str:
+def _hole_line(size: int) -> bytes:
+    return f"\n{hole_text(size)}\n".encode()
+
+
+def settled(line: str) -> str:
+    """What a terminal would show of a line that a progress bar started over and over."""
     return line.rstrip("\r").rsplit("\r", 1)[-1]

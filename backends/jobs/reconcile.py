@@ -35,11 +35,11 @@ def tick(conn: sqlite3.Connection, home: Home) -> None:
     """Adopt what has no row, ingest what is not over, end what has lost its parent."""
     adopt_new(conn, home)
     look_at_due(conn, home)
-    for run_id, state in _unfinished(conn):
+    for run_id in _unfinished(conn):
         now = ingest(conn, home, run_id)
         if now in ACTIVE_STATES:
             _tend_orphan(conn, home, run_id)
-        elif state == "queued":
+        elif now == "queued":
             _check_parents(conn, home, run_id)
 
 
@@ -59,11 +59,11 @@ def work_left(conn: sqlite3.Connection) -> bool:
     return conn.execute(f"SELECT 1 FROM runs WHERE state IN ({marks}) LIMIT 1", states).fetchone() is not None
 
 
-def _unfinished(conn: sqlite3.Connection) -> list[tuple[int, str]]:
+def _unfinished(conn: sqlite3.Connection) -> list[int]:
     states = (*WAITING_STATES, *ACTIVE_STATES)
     marks = ",".join("?" * len(states))
-    rows = conn.execute(f"SELECT id, state FROM runs WHERE state IN ({marks}) ORDER BY position, id", states)
-    return [(row[0], row[1]) for row in rows]
+    rows = conn.execute(f"SELECT id FROM runs WHERE state IN ({marks}) ORDER BY position, id", states)
+    return [row[0] for row in rows]
 
 
 def _check_parents(conn: sqlite3.Connection, home: Home, run_id: int) -> None:
@@ -146,8 +146,7 @@ def _pause_orphan(folder: Path, number: int, wanted: bool) -> None:
         write_attempt(folder, replace(attempt, paused=now))
     else:
         go_on([attempt.worker.pid])
-        passed = attempt.paused_s + max(0.0, now - (attempt.paused or now))
-        write_attempt(folder, replace(attempt, paused=None, paused_s=passed))
+        write_attempt(folder, replace(attempt, paused=None, pauses=(*attempt.pauses, (attempt.paused or now, now))))
 
 
 def _ran_s(attempt: Attempt) -> float:

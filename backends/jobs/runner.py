@@ -46,6 +46,7 @@ class Runner:
         self._home = home
         self._id = run_id
         self._folder = home.run_dir(run_id)
+        self._place = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._lock = lock
         self._spec = read_spec(self._folder) or {}
         self._attempt = Attempt(number, runner=identity(os.getpid()), started=time.time())
@@ -83,6 +84,7 @@ class Runner:
         self._end(ended)
 
     def _outcome(self, status: int, peak: int) -> Attempt:
+        self._follow()
         code = os.waitstatus_to_exitcode(status)
         resident = max(self._peak, peak)
         ended = replace(
@@ -180,6 +182,7 @@ class Runner:
             if reaped:
                 continue  # an adopted grandchild
             now = time.monotonic()
+            self._follow()
             self._obey(read_control(self._folder), pid, now)
             if now - measured >= MEMORY_S:
                 measured = now
@@ -193,6 +196,16 @@ class Runner:
                 ingested = now
                 self._ingest()
             time.sleep(POLL_S)
+
+    def _follow(self) -> None:
+        """HOME may be moved while the job runs; a run directory that was deleted leaves nothing to work for."""
+        if self._folder.is_dir():
+            return
+        there = Path(f"/proc/self/fd/{self._place}").readlink()
+        if os.fstat(self._place).st_nlink and (there.parent.name, there.name) == (self._home.runs.name, str(self._id)):
+            self._folder, self._home = there, Home(there.parent.parent)
+        else:
+            self._asked_to_stop = "its run directory is gone"
 
     def _obey(self, control: Control, pid: int, now: float) -> None:
         """TERM to the worker's group, KILL after a grace. The worker is our unreaped child: the PID is its own."""
@@ -217,7 +230,7 @@ class Runner:
             self._record(paused=time.time())
         elif not wanted and since is not None:
             go_on(below())
-            self._record(paused=None, paused_s=self._attempt.paused_s + max(0.0, time.time() - since))
+            self._record(paused=None, pauses=(*self._attempt.pauses, (since, time.time())))
 
     def _cap_log(self) -> None:
         """Where the file system cannot give room back, the log grows, and that is said once."""
@@ -257,6 +270,7 @@ class Runner:
                 write_attempt(self._folder, attempt)
                 break
             except OSError as error:
+                self._follow()
                 if not self._folder.is_dir():
                     return
                 complain(f"exit record not written, trying again: {error}")

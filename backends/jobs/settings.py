@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 GENERATION: dict[str, Any] = {"max_new_tokens": 64, "batch_size": 32, "do_sample": False}
+TEMPLATES = ("{}", "ultrasound image of {}", "fetal ultrasound: {}")
+"""The sentences of a class in a zero-shot evaluation; ``{}`` is its name."""
 
 TRAINING: dict[str, Any] = {
     "method": "auto",

@@ -15,8 +15,15 @@ from typing import Any
 
 FORMAT = 1
 _PACKAGES = ("fada-tui", "torch", "transformers", "sentence-transformers", "peft", "trl", "unsloth", "tokenizers")
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS|PASSWD|CREDENTIAL|AUTH|COOKIE|PRIVATE|SIGNATURE", re.IGNORECASE)
-_SECRET_VALUE = re.compile(r"://[^/\s:@]*:[^/\s@]+@|^(sk|hf|ghp|gho|xox[bp])[-_]\w{8,}|-----BEGIN")
+_SECRET_NAME = re.compile(
+    r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|PRIVATE|SIGNATURE|BEARER|_(PAT|PWD|DSN)$", re.IGNORECASE
+)
+_SECRET_VALUE = re.compile(
+    r"://[^/\s:@]*:[^/\s@]+@|-----BEGIN|(?<![\w./~-])("
+    r"(sk|hf|gh[opsur]|github_pat|glpat|npm|xox[abprs])[-_][\w-]{8,}(?![\w/-])|"
+    r"AKIA[0-9A-Z]{16}|AIza[\w-]{20,}|eyJ[\w-]+\.[\w-]+\.)"
+)
+"""Tokens as their makers shape them; the name of a folder in a path is none."""
 _NOT_OF_THE_JOB = ("FADA_EVENTS", "FADA_RUN", "_", "OLDPWD", "SHLVL", "LS_COLORS")
 _DECIDES = (
     "kind",

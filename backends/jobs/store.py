@@ -56,8 +56,19 @@ class Attempt:
     host_peak_bytes: int | None = None
     paused: float | None = None
     """Since when its processes are stopped."""
-    paused_s: float = 0.0
-    """How long it was paused before that."""
+    pauses: tuple[tuple[float, float], ...] = ()
+    """From when to when it was paused before that."""
+
+    @property
+    def paused_s(self) -> float:
+        """How long it was paused before the present pause."""
+        return sum(max(0.0, end - begin) for begin, end in self.pauses)
+
+    def worked_s(self, begin: float, end: float) -> float:
+        """Seconds between two moments in which it was not paused."""
+        pauses = self.pauses if self.paused is None else (*self.pauses, (self.paused, end))
+        spent = sum(max(0.0, min(end, until) - max(begin, since)) for since, until in pauses)
+        return max(0.0, end - begin - spent)
 
 
 def allocate(home: Home) -> int:
@@ -121,6 +132,7 @@ def read_attempt(folder: Path, number: int) -> Attempt | None:
         return None
     known = {key: record[key] for key in Attempt.__dataclass_fields__ if key in record}
     known["runner"], known["worker"] = from_dict(known.get("runner")), from_dict(known.get("worker"))
+    known["pauses"] = tuple((begin, end) for begin, end in known.get("pauses") or ())
     return Attempt(**known)
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import shlex
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from db.runs.rows import Run
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import UsageError
 from fada_tui.cli.results import value_text
-from fada_tui.format import size
+from fada_tui.format import NA, size
 from fada_tui.text import printable
+
+if TYPE_CHECKING:
+    from backends.jobs.peaks import Energy
 
 
 def as_document(run: Run) -> dict[str, Any]:
@@ -27,6 +30,7 @@ def as_document(run: Run) -> dict[str, Any]:
 
 
 def show_job(args: argparse.Namespace, context: Context) -> None:
+    from backends.jobs.peaks import total_energy
     from backends.jobs.reservation import source_text
     from backends.jobs.store import read_control
     from db.runs.queries import run_detail, scores
@@ -44,12 +48,15 @@ def show_job(args: argparse.Namespace, context: Context) -> None:
     document = {**as_document(detail.run), "spec": detail.spec, "metrics": metrics, "messages": said}
     source = source_text(detail.spec, read_control(context.home.run_dir(args.id)))
     document["reservation"] = {"bytes": detail.run.reserved_bytes, "source": source}
+    energy = total_energy(context.home.run_dir(args.id), detail.run.attempt)
+    document["energy"] = None if energy is None else {"joules": energy.joules, "whole_card": energy.whole}
 
     def text() -> str:
         run = detail.run
         lines = [
             f"#{run.id} {run.task or run.kind} {run.label}: {run.state}" + (f" ({run.reason})" if run.reason else ""),
             f"attempt {run.attempt}, reserved {_reserved(run, source)}, peak {size(run.peak_bytes)}",
+            f"energy {_energy(energy)}",
             f"directory {run.run_dir}",
             *([f"tags {', '.join(run.tags)}"] if run.tags else []),
             *([f"note {run.note}"] if run.note else []),
@@ -61,6 +68,13 @@ def show_job(args: argparse.Namespace, context: Context) -> None:
         return "\n".join(printable(line) for line in lines)
 
     context.emit(document, text)
+
+
+def _energy(energy: Energy | None) -> str:
+    """``41.3 Wh``; what could not be told apart from others' on the card is said to be the card's."""
+    if energy is None:
+        return NA
+    return f"{energy.joules / 3600:.3g} Wh" + (" (of the whole card)" if energy.whole else "")
 
 
 def _reserved(run: Run, source: str | None) -> str:

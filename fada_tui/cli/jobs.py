@@ -112,6 +112,8 @@ def _times(run: Run) -> str:
         return f"took {duration(run.ended - run.started)}"
     if run.started and run.is_active:
         return f"for {duration(time.time() - run.started)}"
+    if run.started:
+        return f"began {duration(time.time() - run.started)} ago"
     return f"queued {duration(time.time() - run.created)} ago"
 
 

@@ -35,10 +35,11 @@ def _register_eval(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kind",
         default="gt",
-        choices=("gt", "proxy"),
-        help="gt: against reference answers; proxy: keywords, not comparable with anything",
+        choices=("gt", "proxy", "perf", "u2bench", "fetal-gauge", "zero-shot"),
+        help="gt: against reference answers; proxy: keywords, not comparable with anything; perf: speed and memory;"
+        " u2bench, fetal-gauge: benchmarks in their own layouts; zero-shot: classes by a contrastive model",
     )
-    parser.add_argument("--data", required=True, metavar="PATH", help="questions with reference answers (JSONL)")
+    parser.add_argument("--data", required=True, metavar="PATH", help="what the kind reads: JSONL, tables or a folder")
     parser.add_argument("--image-root", metavar="DIR", help="default: the data file's folder, then its images/")
     parser.add_argument("--limit", type=int, metavar="N", help="only N questions, a seeded sample over the whole file")
     parser.add_argument("--adapter", type=int, metavar="RUN", help="evaluate what this fine-tune run left")
@@ -132,8 +133,14 @@ def run_command(args: argparse.Namespace, context: Context) -> int:
     context.prepare()
     options = _queue_options(args)
     with asking():
-        run = enqueue_command(context.home, args.command, vram_bytes=int(args.vram * 1e9), **options)
+        run = enqueue_command(context.home, args.command, vram_bytes=_vram_bytes(args.vram), **options)
     return finish(context, [run], args.wait)
+
+
+def _vram_bytes(gigabytes: float) -> int:
+    if not 0 <= gigabytes < float("inf"):
+        raise UsageError(f"--vram {gigabytes:g}: it is an amount of memory in GB", hint="--vram 18 reserves 18 GB")
+    return int(gigabytes * 1e9)
 
 
 def make_phantoms(args: argparse.Namespace, context: Context) -> int:

@@ -1,4 +1,4 @@
-"""Commands that queue jobs and steer them. Whatever touches files or processes is done in a worker thread."""
+"""Commands that queue jobs and look at them. Whatever touches files is done in a worker thread."""
 
 from __future__ import annotations
 
@@ -71,70 +71,3 @@ def answers(panel: Dashboard) -> None:
     run = panel.selection.run
     if run is not None:
         panel.app.push_screen(AnswersScreen(panel.panel_app.home, run))
-
-
-def cancel(panel: Dashboard) -> None:
-    from fada_tui.screens.confirm import ConfirmScreen
-
-    run = panel.selection.run
-    if run is None:
-        return
-    home = panel.panel_app.home
-
-    def task() -> list[str]:
-        from backends.jobs import queue
-
-        return queue.cancel(home, run.id)
-
-    def answered(yes: bool | None) -> None:
-        if yes:
-            panel.panel_app.start_task(f"Cancel #{run.id}", task)
-
-    consequence = "What it has finished so far is kept; R goes on from there." if run.is_active else "It has not begun."
-    panel.app.push_screen(
-        ConfirmScreen(f"Cancel #{run.id} {run.kind} {run.label}?", consequence, "cancel it"), answered
-    )
-
-
-def retry(panel: Dashboard) -> None:
-    run = panel.selection.run
-    if run is None:
-        return
-    home = panel.panel_app.home
-
-    def task() -> list[str]:
-        from backends.jobs import queue
-
-        return [f"queued as #{queue.retry(home, run.id)}"]
-
-    panel.panel_app.start_task(f"Retry #{run.id}", task)
-
-
-def resume(panel: Dashboard) -> None:
-    run = panel.selection.run
-    if run is None:
-        return
-    home = panel.panel_app.home
-
-    def task() -> list[str]:
-        from backends.jobs import queue
-
-        queue.resume(home, run.id)
-        return ["queued to go on where it stopped"]
-
-    panel.panel_app.start_task(f"Resume #{run.id}", task)
-
-
-def hold(panel: Dashboard) -> None:
-    run = panel.selection.run
-    if run is None:
-        return
-    home = panel.panel_app.home
-
-    def task() -> list[str]:
-        from backends.jobs import queue
-
-        (queue.release if run.state == "held" else queue.hold)(home, run.id)
-        return ["let go" if run.state == "held" else "held back until h"]
-
-    panel.panel_app.start_task(f"#{run.id}", task)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from fada_tui.commands import jobs, view
+from fada_tui.commands import view
 from fada_tui.commands.command import PANES, Command
-from fada_tui.commands.targets import times
+from fada_tui.commands.jobkeys import JOBS
 from fada_tui.commands.trackerkeys import TRACKING
 from fada_tui.screens import pane_number
 from fada_tui.sources.views import Selection
@@ -14,35 +12,7 @@ from fada_tui.sources.views import Selection
 _TITLES = {"tracker": "Tracker", "queue": "Queue", "gpu": "GPU", "run": "Run"}
 _MOVE = "Moving"
 _LOOK = "Looking"
-_JOBS = "Jobs"
 
-
-def _evaluate(selection: Selection) -> str:
-    return times("evaluate", len(selection.marked_models) if selection.pane == "tracker" else 1)
-
-
-def _run(selection: Selection) -> bool:
-    return selection.run is not None
-
-
-def _state(*states: str) -> Callable[[Selection], bool]:
-    def needs(selection: Selection) -> bool:
-        return selection.run is not None and selection.run.state in states
-
-    return needs
-
-
-_LIVE = _state("queued", "held", "starting", "running", "paused")
-_OVER = _state("done", "failed", "cancelled", "lost")
-
-
-def _resumable(selection: Selection) -> bool:
-    run = selection.run
-    return run is not None and run.kind in ("eval", "finetune") and run.state in ("failed", "cancelled", "lost")
-
-
-_WAITING = _state("queued", "held")
-_JOB_PANES = ("queue", "run")
 
 MOVES = (
     Command("down", ("j", "down"), "Down", "Next row", _MOVE, view.down, palette=False, shown="j ↓"),
@@ -65,75 +35,6 @@ FOCUS = tuple(
         view.focuser(pane),
     )
     for pane in PANES
-)
-
-JOBS = (
-    Command(
-        "evaluate",
-        ("e",),
-        "evaluate",
-        "Evaluate a model against reference answers, or all that are marked",
-        _JOBS,
-        jobs.evaluate,
-        footer=20,
-        named=_evaluate,
-    ),
-    Command("finetune", ("f",), "fine-tune", "Fine-tune a model", _JOBS, jobs.finetune, footer=25),
-    Command(
-        "demo",
-        ("D",),
-        "Demo",
-        "Demo: evaluate, fine-tune and evaluate a tiny model on synthetic ultrasound",
-        _JOBS,
-        jobs.demo,
-    ),
-    Command("log", ("l",), "log", "Read and follow the log of the run", _JOBS, jobs.log, needs=_run, footer=30),
-    Command(
-        "answers",
-        ("i",),
-        "answers",
-        "The last answers beside their references",
-        _JOBS,
-        jobs.answers,
-        needs=_run,
-        footer=31,
-    ),
-    Command(
-        "cancel", ("c",), "cancel", "Cancel the job (asks first)", _JOBS, jobs.cancel, _JOB_PANES, _LIVE, footer=15
-    ),
-    Command(
-        "retry",
-        ("r",),
-        "retry",
-        "Queue the same again under a new number",
-        _JOBS,
-        jobs.retry,
-        _JOB_PANES,
-        _OVER,
-        footer=16,
-    ),
-    Command(
-        "resume",
-        ("R",),
-        "resume",
-        "Go on from the last finished sample or checkpoint",
-        _JOBS,
-        jobs.resume,
-        _JOB_PANES,
-        _resumable,
-        footer=15,
-    ),
-    Command(
-        "hold",
-        ("h",),
-        "hold",
-        "Hold a waiting job back, or let it go",
-        _JOBS,
-        jobs.hold,
-        _JOB_PANES,
-        _WAITING,
-        footer=17,
-    ),
 )
 
 LOOKS = (

@@ -2,37 +2,63 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Label
+from textual.widgets import Label, Static
 
 from fada_tui.text import printable
 
 
-class ConfirmScreen(ModalScreen[bool | None]):
-    """Answers True for `y` only: an enter that was meant for something else loses nothing."""
+class Choice(NamedTuple):
+    """A key and what it does, in words."""
+
+    key: str
+    words: str
+
+
+class ConfirmScreen(ModalScreen[str | None]):
+    """Answers the key of a choice, or None; an enter that was meant for something else loses nothing.
+
+    Args:
+        question: In the border.
+        consequence: What will be so afterwards.
+        choices: Letters other than n and q, which leave it.
+    """
 
     auto_links = False
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "yes"),
-        Binding("n,escape,q", "answer(False)", "no"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("n,escape,q", "leave", "no")]
 
-    def __init__(self, question: str, consequence: str, yes: str) -> None:
+    def __init__(self, question: str, consequence: str, *choices: Choice) -> None:
         super().__init__()
-        self._texts = (question, consequence, f"y {yes} · n leave it")
+        self._question = question
+        self._choices = choices
+        self.said = Static(Content(printable(consequence)), classes="note")
 
     def compose(self) -> ComposeResult:
-        question, consequence, keys = self._texts
         with Vertical(classes="box") as box:
-            box.border_title = Content(printable(question))
-            yield Label(Content(printable(consequence)), classes="note")
-            yield Label(Content(keys), classes="help")
+            box.border_title = Content(printable(self._question))
+            yield self.said
+            keys = [f"{choice.key} {choice.words}" for choice in self._choices]
+            yield Label(Content(" · ".join([*keys, "n leave it"])), classes="help")
 
-    def action_answer(self, yes: bool) -> None:
-        self.dismiss(yes)
+    def say(self, *lines: str) -> None:
+        """Other consequences, a line each."""
+        self.said.update(Content("\n".join(map(printable, lines))))
+
+    def may_answer(self) -> bool:
+        """Whether it is known yet what the answer is about."""
+        return True
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key in {choice.key for choice in self._choices} and self.may_answer():
+            event.stop()
+            self.dismiss(event.key)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)

@@ -117,7 +117,8 @@ class Dashboard(Screen[None]):
         self.tracker.runs = runs
         self.queue.runs = runs
         if self._picked is not None and runs.get(self._picked) is None:
-            self.pick(None)
+            # Deleted or put away: the row that took its place, so that several can be done away with in a row.
+            self.pick(self.queue.run_id)
         self.update_keys()
 
     def show_run(self, view: RunView | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -23,7 +24,7 @@ class FullView(LineView):
         super().__init__(id="full")
         self.make: list[Row] = []
 
-    def build(self, width: int, height: int) -> list[Row]:
+    def build(self, width: int, height: int) -> Sequence[Row]:
         return self.make
 
     def show(self, rows: list[Row]) -> None:

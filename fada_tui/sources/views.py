@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from backends.telemetry.sample import Telemetry
-from db.runs.rows import ACTIVE_STATES, WAITING_STATES, Message, MetricPoint, Prediction, Run, Score
+from db.runs.rows import ACTIVE_STATES, WAITING_STATES, Message, MetricPoint, MetricSummary, Prediction, Run, Score
 from db.tracker.rows import Item, Model, Proposal, Tracker
 
 
@@ -29,6 +30,12 @@ class RunView:
     predictions: tuple[Prediction, ...] = ()
     messages: tuple[Message, ...] = ()
     failure: Failure | None = None
+    reserved_because: str | None = None
+    """Where its reservation is from."""
+    max_seconds: float | None = None
+    """How long each attempt may run, pauses left out."""
+    others: tuple[MetricSummary, ...] = ()
+    """Of metrics whose curve is not read, the last values."""
 
     @property
     def overall(self) -> tuple[Score, ...]:
@@ -48,11 +55,29 @@ def _age(score: Score) -> float:
 
 
 @dataclass(frozen=True)
+class Outlook:
+    """What lies ahead of the queue, in words made where nobody waits for them."""
+
+    done: str = ""
+    """``done by 07:40``, or what is not known; empty where nothing is to be done."""
+    short: str = ""
+    """The same in few words."""
+    after: Mapping[int, int] = field(default_factory=dict)
+    """Each queued run and the one at whose end it should start."""
+    reserved_because: Mapping[int, str] = field(default_factory=dict)
+    """Where the reservation of each run that is not over is from: ``seen in #12``."""
+
+
+@dataclass(frozen=True)
 class RunList:
-    """All runs that wait or run and the newest of the others, oldest first; the overall scores of every run."""
+    """All runs that wait or run and the newest of the others, oldest first; the overall scores of every run.
+
+    What was put away is left out.
+    """
 
     runs: tuple[Run, ...] = ()
     scores: tuple[Score, ...] = ()
+    outlook: Outlook = Outlook()
 
     @property
     def active(self) -> tuple[Run, ...]:
@@ -113,4 +138,4 @@ class Selection:
     """What a finished run suggests for :attr:`model`."""
 
 
-__all__ = ["Failure", "RunList", "RunView", "Selection", "TelemetryView", "Tracker"]
+__all__ = ["Failure", "Outlook", "RunList", "RunView", "Selection", "TelemetryView", "Tracker"]

@@ -8,12 +8,15 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from textual.message import Message
 
+from backends.jobs.limits import max_seconds
+from backends.jobs.reservation import source_text
+from backends.jobs.store import read_control
 from db.connect import connect, counters, data_version
 from db.home import Home
 from db.runs import queries
@@ -23,6 +26,7 @@ from db.tracker.queries import load_tracker, refresh_tracker
 from db.tracker.rows import Proposal, Tracker
 from db.tracker.sync import Stamp, SyncState, look, note_file
 from fada_tui.messages import NoteFileLoaded, ProposalsLoaded, RunLoaded, RunsLoaded, SourceFailed, TrackerLoaded
+from fada_tui.sources.prospects import Prospects
 from fada_tui.sources.views import Failure, RunList, RunView
 
 POLL_S = 0.15
@@ -88,6 +92,7 @@ class Watcher:
         self._due: set[str] = set()
         self._trouble: str | None = None
         self._list: RunList | None = None
+        self._prospects = Prospects()
         self._note: Tracker | None = None
         self._proposals: dict[str, Proposal] = {}
         self._file: Path | None = None
@@ -190,6 +195,8 @@ class Watcher:
         if topics is None:
             topics = {"runs", "scores", "view"}
         topics |= due
+        if self._prospects.due():
+            topics.add("runs")
         if not topics & {"runs", "scores", "view", "metrics", "predictions", "messages"}:
             return 0.0
         self._read(topics)
@@ -201,7 +208,8 @@ class Watcher:
         if self._list is None or topics & {"runs", "scores"}:
             old = self._list
             scores = old.scores if old and "scores" not in topics else tuple(queries.scores(conn, overall_only=True))
-            found = RunList(tuple(queries.list_runs(conn, limit=HISTORY)), scores)
+            runs = tuple(queries.list_runs(conn, limit=HISTORY, archived=False))
+            found = RunList(runs, scores, self._prospects.look(conn, runs))
             if found != old:
                 self._list = found
                 self._post(RunsLoaded(found))
@@ -215,9 +223,9 @@ def load_view(conn: sqlite3.Connection, run_id: int) -> RunView | None:
     detail = queries.run_detail(conn, run_id)
     if detail is None:
         return None
-    names = [name for name in detail.metrics if any(part in name for part in CURVES)]
+    drawn = drawn_curves(detail.metrics)
     curves: dict[str, tuple[MetricPoint, ...]] = {
-        name: tuple(queries.curve(conn, run_id, name, points=400)) for name in sorted(names)
+        name: tuple(queries.curve(conn, run_id, name, points=400)) for name in drawn
     }
     said = queries.summary(conn, run_id) if detail.run.state in ("failed", "lost") else {}
     failure = None
@@ -231,4 +239,13 @@ def load_view(conn: sqlite3.Connection, run_id: int) -> RunView | None:
         tuple(queries.last_predictions(conn, run_id, limit=20)),
         detail.messages[-20:],
         failure,
+        source_text(detail.spec, read_control(Path(detail.run.run_dir))),
+        max_seconds(detail.spec),
+        tuple(one for name, one in detail.metrics.items() if name not in drawn),
     )
+
+
+def drawn_curves(names: Iterable[str]) -> list[str]:
+    """Losses and scores; where a program of one's own reports neither, the first of what it does report."""
+    ordered = sorted(names)
+    return [name for name in ordered if any(part in name for part in CURVES)] or ordered[:2]

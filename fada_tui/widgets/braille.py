@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
+BLANK = "\u2800"
+"""A cell without a dot."""
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _LEVELS = "▁▂▃▄▅▆▇█"
 
@@ -40,6 +42,29 @@ def plot(
         for column, row in _between(previous or here, here):
             put(column, row)
         previous = here
+    return ["".join(chr(0x2800 + cell) for cell in line) for line in cells]
+
+
+def shade(
+    spans: Sequence[tuple[float, float, float]],
+    width: int,
+    height: int,
+    *,
+    x: tuple[float, float],
+    y: tuple[float, float],
+) -> list[str]:
+    """What lies between low and high of each (x, low, high), every other dot of it, on the scales of :func:`plot`."""
+    columns, rows = width * 2, height * 4
+    cells = [[0] * width for _ in range(height)]
+    edges = [(_scaled(at, x, columns), _scaled(low, y, rows), _scaled(high, y, rows)) for at, low, high in spans]
+    for start, end in pairwise(edges) if len(edges) > 1 else [(edge, edge) for edge in edges]:
+        steps = max(1, end[0] - start[0])
+        for column in range(start[0], end[0] + 1):
+            share = (column - start[0]) / steps
+            low, high = (round(a + (b - a) * share) for a, b in zip(start[1:], end[1:], strict=True))
+            for row in range(rows - 1 - high, rows - low):
+                if (column + row) % 2 == 0:
+                    cells[row // 4][column // 2] |= _DOTS[column % 2][row % 4]
     return ["".join(chr(0x2800 + cell) for cell in line) for line in cells]
 
 

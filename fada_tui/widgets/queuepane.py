@@ -1,19 +1,25 @@
-"""The Queue pane: what runs, what waits and why, what is over."""
+"""The Queue pane: what runs, what waits and why, what is over; in its border when all of it should be done."""
 
 from __future__ import annotations
+
+import re
 
 from rich.cells import cell_len
 from textual.reactive import reactive
 
 from db.runs.rows import Run, Score
-from fada_tui.format import duration, percent, rate, score
+from fada_tui.format import duration, percent, rate, score, size
 from fada_tui.sources.views import RunList
 from fada_tui.widgets.braille import bar
 from fada_tui.widgets.line import Line, Row, clip, left, line_width, right, spread
 from fada_tui.widgets.lineview import LineView
-from fada_tui.widgets.status import headline_score, named, state_span, waiting_for, what
+from fada_tui.widgets.status import headline_score, named, state_span, tag_text, waiting_for, what
 
 _RATE_FROM = 76
+_MEMORY_FROM = 100
+_BORDER = 6
+"""Corners and spaces around a title, in cells."""
+_NEEDS = re.compile(r"needs ([\d.]+) GiB of \w+, ([\d.]+) GiB free")
 _FIRST = (("e", "evaluate a model"), ("f", "fine-tune it"), ("D", "demo on synthetic data"))
 
 
@@ -24,6 +30,16 @@ class QueuePane(LineView):
 
     def watch_runs(self) -> None:
         self.rebuild()
+
+    @property
+    def run_id(self) -> int | None:
+        """The run under the cursor."""
+        return int(self.key.removeprefix("run:")) if self.key else None
+
+    def rebuild(self) -> None:
+        outlook, room = self.runs.outlook, self.outer_size.width - _BORDER
+        self.set_title("2 Queue", outlook.done if cell_len(outlook.done) <= room else outlook.short)
+        super().rebuild()
 
     def build(self, width: int, height: int) -> list[Row]:
         runs = self.runs
@@ -37,41 +53,71 @@ class QueuePane(LineView):
             if one.run is not None:
                 by_run.setdefault(one.run, []).append(one)
         digits = max(len(str(run.id)) for run in runs.runs)
-        rows = [self._row(run, _live(run, width), digits, width) for run in runs.active]
-        rows += [self._row(run, ((waiting_for(run), "dim"),), digits, width) for run in runs.waiting]
+        rows = [self._row(run, self._live(run, width), digits, width) for run in runs.active]
+        rows += [self._row(run, self._waiting(run, digits, width), digits, width) for run in runs.waiting]
         if rows and runs.over:
             rows.append(Row((("─ over " + "─" * max(0, width - 7), "dim"),)))
         rows += [self._row(run, _over(run, by_run.get(run.id, [])), digits, width) for run in runs.over]
         return rows
 
     def _row(self, run: Run, tail: Line, digits: int, width: int) -> Row:
-        sign, token = state_span(run)
         name = "" if run.is_over else "title"
-        begin: Line = (
-            (f"{sign} ", token),
-            (f"#{run.id}".ljust(digits + 2), token if not run.is_over else "dim"),
-            (f"{left(what(run), 8)} ", "dim"),
-        )
+        begin = _begin(run, digits)
         if not run.is_active:
-            tail = _fitted(tail, width - line_width(begin) - cell_len(run.label) - 1, width)
+            share = 0.5 if run.is_waiting else 0.4
+            tail = _fitted(tail, width - line_width(begin) - cell_len(run.label) - 1, int(width * share))
         room = width - line_width(begin) - line_width(tail) - 1
-        return Row(spread((*begin, (named(run, room), name)), tail, width), f"run:{run.id}")
+        said = named(run, room)
+        rest = room - cell_len(said) - 1
+        tags: Line = ((f" {tag_text(run)}", "accent"),) if run.tags and rest > 2 else ()
+        return Row(spread((*begin, (said, name), *clip(tags, max(0, rest))), tail, width), f"run:{run.id}")
+
+    def _live(self, run: Run, width: int) -> Line:
+        memory: Line = ((f"{self._memory(run)}  ", "dim"),) if width >= _MEMORY_FROM and self._memory(run) else ()
+        if run.fraction is None:
+            return (*memory, (run.state if run.state == "paused" else run.phase or run.state, "running"))
+        cells = max(4, min(24, width // 6))
+        spans: Line = (*memory, (bar(run.fraction, cells), "graph"), (f" {right(percent(run.fraction), 5)}", "running"))
+        if run.state == "paused":
+            return (*spans, (" paused", "running"))
+        if width >= _RATE_FROM:
+            spans += ((f" {right(rate(run.rate, run.unit), 14)}", "dim"),)
+        return (*spans, (f" {right(duration(run.eta_s) if run.eta_s is not None else '', 6)}", ""))
+
+    def _memory(self, run: Run) -> str:
+        """``18.2 GiB seen in #12``: what it reserves, and where that is from."""
+        if not run.reserved_bytes:
+            return ""
+        return f"{size(run.reserved_bytes)} {self.runs.outlook.reserved_because.get(run.id, '')}".rstrip()
+
+    def _waiting(self, run: Run, digits: int, width: int) -> Line:
+        """Why it waits, and after whom it comes next; in as many words as there is room for beside the name."""
+        why = waiting_for(run)
+        room = width - line_width(_begin(run, digits)) - cell_len(run.label) - 1
+        few = _NEEDS.sub(r"needs \1, \2 GiB free", why)
+        after = self.runs.outlook.after.get(run.id)
+        next_one = f"; next after #{after}" if after is not None and f"#{after}" not in why else ""
+        fewest = _NEEDS.sub(r"needs \1 G, \2 free", why)
+        choices = [f"{why}{next_one}", f"{few}{next_one}", few]
+        said = next((text for text in choices if cell_len(text) <= room), fewest)
+        memory = self._memory(run)
+        known = not memory or "needs" in why or width < _MEMORY_FROM
+        return ((said, "dim"),) if known else ((said, "dim"), (f"  {memory}", "dim"))
 
 
-def _fitted(tail: Line, rest: int, width: int) -> Line:
-    """The tail may take the room that the beginning leaves, but at least 40 % of the line."""
-    room = max(int(width * 0.4), rest)
+def _begin(run: Run, digits: int) -> Line:
+    sign, token = state_span(run)
+    return (
+        (f"{sign} ", token),
+        (f"#{run.id}".ljust(digits + 2), token if not run.is_over else "dim"),
+        (f"{left(what(run), 8)} ", "dim"),
+    )
+
+
+def _fitted(tail: Line, rest: int, least: int) -> Line:
+    """The tail may take the room that the beginning leaves, but at least so much of the line."""
+    room = max(least, rest)
     return clip(tail[:-1] if line_width(tail) > room and len(tail) > 1 else tail, room)
-
-
-def _live(run: Run, width: int) -> Line:
-    if run.fraction is None:
-        return ((run.phase or run.state, "running"),)
-    cells = max(4, min(24, width // 6))
-    spans: Line = ((bar(run.fraction, cells), "graph"), (f" {right(percent(run.fraction), 5)}", "running"))
-    if width >= _RATE_FROM:
-        spans += ((f" {right(rate(run.rate, run.unit), 14)}", "dim"),)
-    return (*spans, (f" {right(duration(run.eta_s) if run.eta_s is not None else '', 6)}", ""))
 
 
 def _over(run: Run, scores: list[Score]) -> Line:

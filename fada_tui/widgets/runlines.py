@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from db.runs.rows import Alarm, Message, MetricPoint, Prediction, Run, Score
-from fada_tui.format import count, duration, interval, number, percent, rate, score
+from db.runs.rows import Alarm, Message, Prediction, Run, Score
+from fada_tui.format import count, duration, interval, number, percent, rate, score, size
 from fada_tui.sources.views import RunView
-from fada_tui.widgets.braille import bar, plot
+from fada_tui.widgets.braille import bar
 from fada_tui.widgets.line import Line, cut, left, right, spread, wrap
-from fada_tui.widgets.status import is_right, state_span, waiting_for
+from fada_tui.widgets.status import is_right, state_span, tag_text, waiting_for
 
-LOSSES = ("loss", "train_loss", "training_loss")
-SCORES = ("eval_exact", "eval_cosine", "exact", "cosine", "eval_accuracy", "accuracy")
-_NARROW = 40
-_LOG_FROM = 10
 _LEVEL = {"warning": ("⚠", "alarm"), "error": ("✗", "error")}
 
 
@@ -27,6 +22,8 @@ def state_line(run: Run, width: int) -> Line:
         begin.append((f"  {run.phase}", "dim"))
     if run.attempt > 1:
         begin.append((f"  attempt {run.attempt}", "dim"))
+    if run.state == "paused":
+        begin.append(("  frees no memory; P goes on", "dim"))
     if run.is_waiting and (waiting := waiting_for(run)) != run.state:
         begin.append((f"  {waiting}", "dim"))
     took = duration(run.ended - run.started) if run.ended and run.started else ""
@@ -50,6 +47,31 @@ def progress_line(run: Run, width: int) -> Line | None:
     return ((bar(run.fraction, cells), "graph"), (share, "running" if run.is_active else ""), (figure, ""))
 
 
+def memory_lines(view: RunView, width: int) -> list[Line]:
+    """What it reserves and why, the most it was seen to hold, and how long it may run."""
+    run, parts = view.run, []
+    if run.peak_bytes:
+        parts.append(f"peak {size(run.peak_bytes)}")
+    if run.reserved_bytes:
+        why = f" ({view.reserved_because})" if view.reserved_because else ""
+        parts.append(f"reserved {size(run.reserved_bytes)}{why}")
+    if view.max_seconds:
+        parts.append(f"at most {duration(view.max_seconds)}")
+    return [((text, "dim"),) for text in wrap("  ".join(parts), width, limit=2)] if parts else []
+
+
+def label_lines(run: Run, width: int) -> list[Line]:
+    """Its tags and its note, as people wrote them."""
+    lines: list[Line] = [((tag_text(run), "accent"),)] if run.tags else []
+    return lines + [((text, ""),) for text in wrap(run.note, width, limit=3)] if run.note else lines
+
+
+def other_metrics(view: RunView, width: int) -> Line | None:
+    """The last values of what is not drawn."""
+    said = "  ".join(f"{one.name} {number(one.last)}" for one in view.others)
+    return ((cut(said, width), "dim"),) if said else None
+
+
 def failure_lines(view: RunView, width: int) -> list[Line]:
     """What went wrong and what to do about it."""
     run, failure = view.run, view.failure
@@ -67,85 +89,6 @@ def failure_lines(view: RunView, width: int) -> list[Line]:
         keys += [("  R", "key"), (" resume", "dim")]
     lines.append(tuple(keys))
     return lines
-
-
-def curves(view: RunView) -> tuple[Sequence[MetricPoint], Sequence[MetricPoint]]:
-    """The loss curve and the score curve, by the names that say so; each may be empty."""
-    return _first(view, LOSSES, "loss"), _first(view, SCORES, None)
-
-
-def _first(view: RunView, names: Sequence[str], part: str | None) -> Sequence[MetricPoint]:
-    for name in names:
-        if view.curves.get(name):
-            return view.curves[name]
-    loose = sorted(name for name in view.curves if part and part in name)
-    return view.curves[loose[0]] if loose else ()
-
-
-def last_step(view: RunView) -> int:
-    """Where the x scale ends: the planned steps of a fine-tune, so that it stands still, else the last step seen."""
-    run = view.run
-    planned = run.total or 0 if (run.unit or "").startswith("step") else 0
-    return max([planned, *(points[-1].step for points in view.curves.values() if points)])
-
-
-def curve_lines(
-    points: Sequence[MetricPoint], token: str, *, top: float | None, end: int, width: int, height: int
-) -> list[Line]:
-    """One curve: a line of name, last value and scale over ``height`` rows of braille, on 0..end by 0..top.
-
-    A loss has no natural top: the scale goes to the next of 1, 2, 5 × 10ⁿ over its highest value, and is logarithmic
-    where that is needed to see more than its first steps.
-    """
-    finite = [point for point in points if math.isfinite(point.value)]
-    if not finite:
-        return []
-    floor, ceiling = (0.0, top) if top else loss_scale([point.value for point in finite])
-    scale = f"log {floor:g}–{ceiling:g}" if floor else f"0–{ceiling:g}"
-    scale += f", step {finite[-1].step:,}/{end:,}" if width >= _NARROW else ""
-    last = score(finite[-1].value) if top else number(finite[-1].value)
-    head = spread(((f"{points[0].name} ", "dim"), (last, "title")), ((scale, "dim"),), width)
-    if height <= 0:
-        return [head]
-    xy = [(float(point.step), point.value) for point in points]
-    y = (floor, ceiling)
-    if floor:
-        # What has no logarithm is drawn at the bottom edge; NaN stays the gap that it is.
-        xy = [(step, value if value != value else math.log10(max(floor, value))) for step, value in xy]
-        y = (math.log10(floor), math.log10(ceiling))
-    graph = plot(xy, width, height, x=(0.0, float(max(1, end))), y=y)
-    return [head, *(((line, token),) for line in graph)]
-
-
-_TINY, _HUGE = 1e-300, 1e300
-"""Beyond these a power of ten is no ordinary float any more."""
-
-
-def loss_scale(values: Sequence[float]) -> tuple[float, float]:
-    """Bottom and top of the scale for finite values; a bottom over 0 means a logarithmic one.
-
-    That is where the highest value is over 10 times the lowest positive one.
-    """
-    lowest = min((value for value in values if value > _TINY), default=0.0)
-    highest = max(values)
-    if not lowest or highest / lowest <= _LOG_FROM:
-        return 0.0, nice_top(highest)
-    return nice_bottom(lowest), nice_top(highest)
-
-
-def nice_bottom(value: float) -> float:
-    """The next of 1, 2, 5 × 10ⁿ at or under a positive value."""
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (5, 2, 1, 0.5) if step * power <= value * (1 + 1e-9))
-
-
-def nice_top(value: float) -> float:
-    """The next of 1, 2, 5 × 10ⁿ at or over a positive value, so that the scale rarely moves."""
-    if value <= _TINY:
-        return 1.0
-    value = min(value, _HUGE)
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-9))
 
 
 def score_lines(scores: Sequence[Score], width: int) -> list[Line]:

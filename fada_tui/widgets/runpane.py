@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.reactive import reactive
 
 from fada_tui.sources.views import RunView
-from fada_tui.widgets import runlines
+from fada_tui.widgets import curvelines, runlines
 from fada_tui.widgets.line import Line, Row, clip, wrap
 from fada_tui.widgets.lineview import LineView
 from fada_tui.widgets.status import named, what
@@ -71,6 +71,8 @@ class RunPane(LineView):
         bar = runlines.progress_line(view.run, width)
         if bar is not None and view.run.state != "done":
             lines.append(bar)
+        lines += runlines.memory_lines(view, width)
+        lines += runlines.label_lines(view.run, width)
         lines += runlines.failure_lines(view, width)
         overall = view.overall
         scores = [*runlines.score_lines(overall, width), *runlines.alarm_lines(overall, width, 3 if height < 30 else 8)]
@@ -93,15 +95,14 @@ class RunPane(LineView):
 
     def _curves(self, view: RunView, width: int, rest: int) -> list[Line]:
         """Two graphs share the rows that are left; with few of them only the heads, with their last values."""
-        loss, score = runlines.curves(view)
-        count = bool(loss) + bool(score)
-        if not count:
+        drawn = curvelines.curves(view)
+        if not drawn:
             return []
-        height = min(8, max(0, rest - count) // count)
-        if rest >= count:
+        others = runlines.other_metrics(view, width) if rest > 3 * len(drawn) else None
+        rest -= others is not None
+        height = min(8, max(0, rest - len(drawn)) // len(drawn))
+        if rest >= len(drawn):
             height = max(1, height)
-        end = runlines.last_step(view)
-        return [
-            *runlines.curve_lines(loss, "graph", top=None, end=end, width=width, height=height),
-            *runlines.curve_lines(score, "graph2", top=1.0, end=end, width=width, height=height),
-        ]
+        end = curvelines.last_step(view)
+        lines = [line for curve in drawn for line in curvelines.curve_lines(curve, end=end, width=width, height=height)]
+        return [*lines, others] if others else lines

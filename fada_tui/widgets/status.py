@@ -61,6 +61,11 @@ def named(run: Run, width: int) -> str:
     return cut(run.model, width - cell_len(mark)) + mark if width > cell_len(mark) else cut(mark, width)
 
 
+def tag_text(run: Run) -> str:
+    """``[night] [v2]``"""
+    return " ".join(f"[{tag}]" for tag in run.tags)
+
+
 def waiting_for(run: Run) -> str:
     """Why a run has not begun."""
     if run.state == "held":

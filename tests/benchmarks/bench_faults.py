@@ -1,8 +1,8 @@
-"""Random kill -9 of dispatcher, runners, workers and commands over a queue of real jobs; then everything is checked.
+"""Random kill -9 of panel, dispatcher, runners, workers and commands over a queue of real jobs; then all is checked.
 
 ``python tests/benchmarks/bench_faults.py --kills 300``. One JSON line; ``violations`` must be empty: every job in its
 right state, every complete event line in the index exactly once, no job twice at the same time, nothing called done
-that was not.
+that was not, and of each evaluation every answer, once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
+from faults_evals import go_on, queue_evaluations, wrong_answers
+from terminal import Terminal
 
 from backends.jobs.errors import QueueError
 from backends.jobs.queue import resume
@@ -37,7 +39,7 @@ JOB = Path(__file__).with_name("faults_job.py")
 WAITING = 6
 """Jobs kept in the queue while the killing goes on."""
 PATIENCE_S = 240.0
-WEIGHTS = {"dispatcher": 3, "runner": 4, "worker": 4, "command": 1}
+WEIGHTS = {"dispatcher": 3, "runner": 4, "worker": 4, "command": 1, "panel": 1}
 """How often each kind of process is struck at; commands less, else no job is ever queued."""
 
 
@@ -55,6 +57,36 @@ class Chaos:
         """Runs whose worker or runner was killed."""
         self.commands: list[subprocess.Popen[bytes]] = []
         self.asked_to_end: set[int] = set()
+        self.evaluations: set[int] = set()
+        self.fallen: list[int] = []
+        """Exit codes of panels that nobody killed."""
+        self.panel = self._open_panel()
+
+    def _open_panel(self) -> Terminal:
+        return Terminal([sys.executable, "-P", "-m", "fada_tui", "--home", str(self.home.root)])
+
+    def look(self) -> None:
+        """As somebody who sits at the panel: walk about in it, and open it again where it is gone."""
+        code = self.panel.process.poll()
+        if code is not None:
+            if code != -9:
+                self.fallen.append(code)
+            self.panel.close()
+            self.panel = self._open_panel()
+        self.panel.read_for(0.01)
+        if self.chance.random() < 0.3:
+            self.panel.press(self.chance.choice((b"1", b"2", b"4", b"j", b"k", b"\t")))
+
+    def leave(self) -> None:
+        """Quit the panel, which must end well."""
+        self.panel.read_for(5.0, b"Tier 1")
+        self.panel.press(b"q")
+        deadline = time.monotonic() + PATIENCE_S
+        while (code := self.panel.process.poll()) is None and time.monotonic() < deadline:
+            self.panel.read_for(0.1)
+        if code != 0:
+            self.fallen.append(-1 if code is None else code)
+        self.panel.close()
 
     def fada(self, *words: str) -> None:
         """Start a command and do not wait for it."""
@@ -82,7 +114,7 @@ class Chaos:
             self.asked_to_end.add(int(one))
             self.fada("cancel", one)
         elif dice < 0.76:
-            self.fada("retry", one)
+            self.fada("retry", str(self.chance.choice([run for run in runs if run not in self.evaluations] or runs)))
         elif dice < 0.80:
             self.fada("reindex")
         elif dice < 0.88:
@@ -120,6 +152,7 @@ class Chaos:
             "runner": [],
             "worker": [],
             "command": [],
+            "panel": [(psutil.Process(self.panel.process.pid), None)] if self.panel.process.poll() is None else [],
         }
         own = {command.pid for command in self.commands if command.poll() is None}
         for process in psutil.process_iter(["cmdline"]):
@@ -130,6 +163,8 @@ class Chaos:
                 found["dispatcher"].append((process, None))
             elif str(self.home.root) in words and "backends.jobs.runner" in words:
                 found["runner"].append((process, int(words[words.index("--run") + 1])))
+            elif str(self.home.root) in words and "backends.worker" in words:
+                found["worker"].append((process, int(words[words.index("--run") + 1])))
             elif str(JOB) in words and str(self.notes) in words:
                 with suppress(psutil.Error, KeyError):
                     found["worker"].append((process, int(process.environ()["FADA_RUN"])))
@@ -148,7 +183,8 @@ class Chaos:
                     if run.state == "paused":
                         with suppress(QueueError):
                             resume(self.home, run.id)
-                if all(run.is_over for run in runs) or time.monotonic() > deadline:
+                self.panel.read_for(0.01)
+                if (all(run.is_over for run in runs) and not go_on(self.home, runs)) or time.monotonic() > deadline:
                     return runs
                 time.sleep(0.2)
 
@@ -165,12 +201,17 @@ def violations(chaos: Chaos, runs: list[Run]) -> list[str]:
     ends = {int(run): int(code) for run, code in map(str.split, chaos.noted("ends"))}
     if missing := set(starts) - {run.id for run in runs}:
         found.append(f"jobs that ran are not in the index: {sorted(missing)}")
+    found += [f"the panel ended by itself with {code}" for code in chaos.fallen]
     for run in runs:
-        found += [f"#{run.id} {text}" for text in wrong_state(run, chaos, starts[run.id], ends.get(run.id))]
+        if run.kind == "run":
+            found += [f"#{run.id} {text}" for text in wrong_state(run, chaos, starts[run.id], ends.get(run.id))]
     with closing(connect(chaos.home.runs_db)) as conn:
         before = snapshot(conn)
         for run in runs:
-            found += [f"#{run.id}: {text}" for text in wrong_events(chaos.home, conn, run.id)]
+            if run.kind == "run":
+                found += [f"#{run.id}: {text}" for text in wrong_events(chaos.home, conn, run.id)]
+            else:
+                found += [f"#{run.id}: {text}" for text in wrong_answers(chaos.home, conn, run)]
         reindex(chaos.home)
         if snapshot(conn) != before:
             found.append("reindex gave other rows")
@@ -242,6 +283,7 @@ def rampage(chaos: Chaos, kills: int) -> None:
         if len(chaos.commands) < 3 and (chaos.waiting() < WAITING or chaos.chance.random() < 0.3):
             chaos.command()
         time.sleep(chaos.chance.uniform(0, 0.3))
+        chaos.look()
         chaos.strike()
 
 
@@ -255,6 +297,7 @@ def end_processes(home: Home) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--evaluations", type=int, default=3, help="of a tiny model, among the other jobs")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     args = parser.parse_args()
     os.environ.pop("FADA_EVENTS", None)
@@ -262,8 +305,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         chaos = Chaos(Path(name), args.seed)
         try:
+            if args.evaluations:
+                queue_evaluations(chaos.home, Path(name), args.evaluations)
+                chaos.evaluations.update(run_ids(chaos.home))
             rampage(chaos, args.kills)
             runs = chaos.settle()
+            chaos.leave()
             found = violations(chaos, runs)
         finally:
             end_processes(chaos.home)

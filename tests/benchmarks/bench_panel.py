@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
-import os
-import pty
-import select
-import struct
-import subprocess
 import sys
 import tempfile
-import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
+from terminal import Terminal
 
 from db.home import Home
 from db.tracker.rows import Model, Section, Tracker
@@ -45,45 +38,6 @@ class Bare(App):
             table.add_row(*[f"Tier {row} {n}" for n in range(8)])
 Bare().run()
 """
-
-
-class Terminal:
-    """A program in a pseudo-terminal of 120×40; what it writes is counted."""
-
-    def __init__(self, words: list[str]) -> None:
-        self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-        environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
-        for name in ("COLUMNS", "LINES"):
-            environment.pop(name, None)
-        self._begun = time.perf_counter()
-        self._process = subprocess.Popen(
-            words, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
-        )
-        os.close(slave)
-        self.bytes = 0
-
-    def read_for(self, seconds: float, marker: bytes | None = None) -> float:
-        """Read until the marker shows or the time is over; seconds since the program was started."""
-        end, seen = time.perf_counter() + seconds, b""
-        while (left := end - time.perf_counter()) > 0:
-            if not select.select([self._master], [], [], left)[0]:
-                break
-            data = os.read(self._master, 1 << 16)
-            self.bytes += len(data)
-            seen = (seen + data)[-(1 << 17) :]
-            if marker and marker in seen:
-                break
-        return time.perf_counter() - self._begun
-
-    def cpu_s(self) -> float:
-        times = psutil.Process(self._process.pid).cpu_times()
-        return float(times.user + times.system)
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        os.close(self._master)
 
 
 def first_content(words: list[str]) -> float:

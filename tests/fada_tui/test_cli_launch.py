@@ -102,6 +102,13 @@ def test_settings_and_held_out_data(fada: Run, checkpoint: Path, data: Path) -> 
     assert "same file" in refused(fada, *base, "--eval-data", str(data))["message"]
 
 
+@pytest.mark.parametrize("amount", ["nan", "inf", "-5"])
+def test_an_amount_of_memory_that_cannot_be(fada: Run, amount: str) -> None:
+    status, document, _ = fada("run", "--vram", amount)
+    assert status == 2 and "amount of memory" in document["error"]["message"]
+    assert fada("jobs")[1] == []
+
+
 def test_a_job_that_can_never_fit_names_both_numbers(fada: Run) -> None:
     message = refused(fada, "run", "--vram", "100000", "--", "true")["message"]
     assert "needs" in message and "this machine has" in message

@@ -14,7 +14,7 @@ from db.tracker.sync import SyncState
 from fada_tui.app import PanelApp
 from fada_tui.listing.order import Order
 from fada_tui.messages import NoteFileLoaded, ProposalsLoaded, RunsLoaded, SourceFailed, TrackerLoaded
-from fada_tui.screens.confirm import ConfirmScreen
+from fada_tui.screens.confirm import Choice, ConfirmScreen
 from fada_tui.screens.help import HelpScreen
 from fada_tui.sources.views import RunList, RunView
 from fada_tui.widgets.line import Row, plain
@@ -129,14 +129,14 @@ async def test_only_y_cancels() -> None:
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
         await started(app, pilot)
-        answers: list[bool | None] = []
-        question = ConfirmScreen("Cancel #12?", "It has not begun.", "cancel it")
+        answers: list[str | None] = []
+        question = ConfirmScreen("Cancel #12?", "It has not begun.", Choice("y", "cancel it"))
         app.push_screen(question, answers.append)
         await pilot.press("enter", "space")
         assert app.screen is question
         assert answers == []
         await pilot.press("y")
-        assert answers == [True]
+        assert answers == ["y"]
 
 
 async def test_a_section_counts_what_the_header_counts() -> None:

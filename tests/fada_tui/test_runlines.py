@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from db.runs.rows import MetricPoint
+from fada_tui.widgets.curvelines import Curve, curve_lines, loss_scale, nice_bottom, nice_top
 from fada_tui.widgets.line import Row, line_width, plain
-from fada_tui.widgets.runlines import curve_lines, loss_scale, nice_bottom, nice_top
 
 
 def curve(*values: float) -> Sequence[MetricPoint]:
@@ -19,7 +20,7 @@ def curve(*values: float) -> Sequence[MetricPoint]:
 
 
 def drawn(*values: float, top: float | None = None, width: int = 60) -> list[str]:
-    lines = curve_lines(curve(*values), "graph", top=top, end=len(values), width=width, height=4)
+    lines = curve_lines(Curve(curve(*values), "graph", top), end=len(values), width=width, height=4)
     return plain([Row(line) for line in lines]).split("\n")
 
 
@@ -53,7 +54,7 @@ def test_a_score_has_a_scale_of_its_own_from_nought() -> None:
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=30), st.integers(20, 60))
 def test_a_curve_keeps_to_its_box_whatever_the_values(values: list[float], width: int) -> None:
-    lines = curve_lines(curve(*values), "graph", top=None, end=len(values), width=width, height=3)
+    lines = curve_lines(Curve(curve(*values), "graph"), end=len(values), width=width, height=3)
     assert all(line_width(line) == width for line in lines)
     assert len(lines) in (0, 4)
 
@@ -65,3 +66,13 @@ def test_the_scale_holds_every_value(one: float, other: float) -> None:
     assert high >= max(one, other) * (1 - 1e-9)
     assert nice_bottom(one) <= one * (1 + 1e-9) and one * (1 - 1e-9) <= nice_top(one)
     assert math.isfinite(low)
+
+
+def test_what_a_mean_stands_for_lies_around_it_as_a_band() -> None:
+    means = [replace(point, low=point.value / 2, high=point.value * 2) for point in curve(1.0, 1.0, 1.0, 1.0)]
+    lines = curve_lines(Curve(means, "graph"), end=3, width=40, height=6)
+    assert " 0–2," in plain([Row(lines[0])])
+    tokens = [{token for text, token in line if set(text) != {"\u2800"}} for line in lines[1:]]
+    assert tokens[0] == {"dim"} and {"graph"} in tokens and tokens[-1] == set()
+    bare = curve_lines(Curve(curve(1.0, 1.0), "graph"), end=3, width=40, height=6)
+    assert all(token == "graph" for line in bare[1:] for _, token in line)

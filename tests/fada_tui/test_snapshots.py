@@ -24,6 +24,7 @@ from fada_tui.sources.views import RunList
 from fada_tui.widgets.line import Row
 from tests.fada_tui import panel
 from tests.fada_tui import test_proposal_screen as proposed
+from tests.fada_tui import test_queue as queued
 from tests.fada_tui import test_tracker_rows as tracked
 
 NOON = datetime(2026, 1, 27, 12).timestamp()
@@ -102,6 +103,17 @@ def test_tracker_screen(snap_compare: Callable[..., bool], name: str, size: tupl
         await pilot.pause()
         await pilot.pause()
 
+    assert snap_compare(panel.make_app(), terminal_size=size, run_before=before)
+
+
+QUEUE = replace(queued.QUEUE, outlook=queued.OUTLOOK)
+
+
+@pytest.mark.parametrize(
+    ("size", "keys"), [((80, 24), "2"), ((120, 40), "2"), ((120, 24), "2z"), ((80, 24), "2c")], ids=str
+)
+def test_queue(snap_compare: Callable[..., bool], size: tuple[int, int], keys: str) -> None:
+    before = panel.fed(QUEUE, queued.PAUSED_VIEW, panel.GPU, *keys)
     assert snap_compare(panel.make_app(), terminal_size=size, run_before=before)
 
 

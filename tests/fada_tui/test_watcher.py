@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 import time
@@ -142,3 +143,30 @@ def test_a_database_that_goes_away_is_reported_and_found_again(
     aside.rename(home.runs_db)
     while not (isinstance(message, SourceFailed) and message.text is None):
         message = seen.get(timeout=20)
+
+
+def test_the_queue_s_end_and_its_reservations_come_with_the_runs(
+    watched: tuple[Home, Watcher, queue.Queue[Message]],
+) -> None:
+    home, watcher, seen = watched
+    first(seen)
+    spec = json.dumps({"kind": "run", "command": ["x"], "reserve": {"bytes": 5, "source": "seen in #1"}})
+    with closing(connect(home.runs_db)) as conn, immediate(conn):
+        for number, state, ended in ((1, "done", 160.0), (2, "queued", None)):
+            conn.execute(
+                "INSERT INTO runs(id, kind, model, state, attempt, created, started, ended, position, spec) "
+                "VALUES (?, 'run', 'x', ?, 1, 0, 100, ?, ?, ?)",
+                (number, state, ended, number, spec),
+            )
+        bump(conn, "runs")
+    watcher.nudge()
+    outlook = of_kind(seen, RunsLoaded).runs.outlook
+    assert outlook.done.startswith("done by ")
+    assert outlook.reserved_because == {2: "seen in #1"}
+    with closing(connect(home.runs_db)) as conn, immediate(conn):
+        conn.execute("UPDATE runs SET archived = 1 WHERE id = 1")
+        conn.execute("UPDATE runs SET spec = json_set(spec, '$.command', json('[1]')) WHERE id = 2")
+        bump(conn, "runs")
+    found = of_kind(seen, RunsLoaded).runs
+    while [run.id for run in found.runs] != [2] or found.outlook.done != "how long #2 will take is not known":
+        found = of_kind(seen, RunsLoaded).runs

@@ -90,3 +90,21 @@ def test_what_cannot_be_taken_in_is_said(home: Home, line: str, said: str) -> No
         (message,) = messages(conn, run_id)
         assert message.level == "warning" and said in message.text
         assert len(curve(conn, run_id, "good")) == 1
+
+
+def test_a_pause_is_no_part_of_the_rate(home: Home) -> None:
+    """Two units a second, with a pause of a minute in between."""
+    with closing(connect(home.runs_db)) as conn:
+        run_id = store.allocate(home)
+        folder = home.run_dir(run_id)
+        store.create(home, run_id, {"kind": "run", "task": None, "title": "t", "created": 1.0})
+        attempt = store.Attempt(1, started=100.0, pauses=((103.0, 163.0),))
+        store.write_attempt(folder, attempt)
+        adopt(conn, home, run_id)
+        for at, done in ((100.0, 0), (102.0, 4), (164.0, 8), (166.0, 12)):
+            with open(folder / "events.jsonl", "a") as file:
+                file.write(json.dumps({"t": at, "kind": "progress", "done": done, "total": 99}) + "\n")
+            ingest(conn, home, run_id)
+            run = get_run(conn, run_id)
+            assert run is not None and (done == 0 or run.rate == pytest.approx(2.0))
+        assert store.read_attempt(folder, 1) == attempt

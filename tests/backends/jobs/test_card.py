@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -10,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from backends.jobs.admission import GIB
-from backends.jobs.peaks import vram_peak
+from backends.jobs.peaks import total_energy, vram_peak
 from backends.jobs.store import read_attempt
 from db.atomic import replace_file
 from db.home import Home
 from db.runs.rows import Run
+from fada_tui import cli
 
 STUB = Path(__file__).parents[1] / "telemetry" / "nvml_stub.c"
 Queue = Callable[..., int]
@@ -36,7 +38,15 @@ def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
 
     def show(*held: tuple[int, int]) -> None:
         used = sum(size for _, size in held)
-        lines = ["9 count 1", "9 driver 580.1", "0 name Card", "0 uuid GPU-1", f"0 total {32 * GIB}", f"0 used {used}"]
+        lines = [
+            "9 count 1",
+            "9 driver 580.1",
+            "0 name Card",
+            "0 uuid GPU-1",
+            f"0 total {32 * GIB}",
+            f"0 used {used}",
+            "0 power_mw 360000",
+        ]
         lines += [f"0 compute {pid} {size}" for pid, size in held]
         replace_file(readings, "".join(f"{line}\n" for line in lines).encode())
 
@@ -45,7 +55,12 @@ def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
 
 
 def test_what_a_job_holds_is_seen_kept_and_counted(
-    home: Home, card: Callable[..., None], queue_python: Queue, until: Until, tmp_path: Path
+    home: Home,
+    card: Callable[..., None],
+    queue_python: Queue,
+    until: Until,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     end = tmp_path / "end"
     wait = f"import os, time\nwhile not os.path.exists({str(end)!r}): time.sleep(0.05)"
@@ -63,4 +78,9 @@ def test_what_a_job_holds_is_seen_kept_and_counted(
     end.touch()
     run = until(first)
     assert (run.state, run.peak_bytes) == ("done", 20 * GIB)
+    until(first, lambda run: total_energy(home.run_dir(run.id), 1) is not None)
+    energy = total_energy(home.run_dir(first), 1)
+    assert energy is not None and energy.joules > 0 and not energy.whole
+    assert cli.run(["--home", str(home.root), "--json", "job", str(first)]) == 0
+    assert json.loads(capsys.readouterr().out)["energy"] == {"joules": energy.joules, "whole_card": False}
     assert until(second).state == "done"

@@ -18,7 +18,7 @@ import pytest
 
 from backends.jobs import store
 from backends.jobs.engines import local
-from backends.jobs.ingest import adopt, ingest, insert_row
+from backends.jobs.ingest import adopt, empty_index, ingest, insert_row
 from backends.jobs.process import Identity, is_alive
 from backends.jobs.reconcile import tick
 from backends.jobs.reindex import is_damaged, reindex, set_aside
@@ -27,6 +27,7 @@ from db.home import Home
 from db.migrate import migrate
 from db.runs.queries import get_run, list_runs, messages
 from db.runs.rows import Run
+from tests.conftest import end_processes
 
 Queue = Callable[..., int]
 Until = Callable[..., Run]
@@ -62,12 +63,57 @@ def test_a_running_job_whose_directory_is_deleted_is_lost_and_the_queue_goes_on(
     end = tmp_path / "end"
     run_id = queue_python(waiting_for(end))
     until(run_id, running)
+    attempt = store.read_attempt(home.run_dir(run_id), 1)
+    assert attempt is not None and attempt.worker is not None
     shutil.rmtree(home.run_dir(run_id))
     run = until(run_id)
     assert (run.state, run.reason) == ("lost", "its run directory is gone")
     assert until(queue_python("pass")).state == "done"
-    end.touch()
-    assert not home.run_dir(run_id).exists()
+    while is_alive(attempt.worker):  # what nobody can see or cancel any more is ended
+        time.sleep(0.05)
+    assert not end.exists() and not home.run_dir(run_id).exists()
+
+
+def test_a_home_that_is_moved_while_a_job_runs_has_its_end(
+    home: Home, queue_python: Queue, until: Until, tmp_path: Path
+) -> None:
+    end, moved = tmp_path / "end", Home(tmp_path / "moved")
+    bye = """file.write('{"t": 1, "kind": "message", "text": "bye"}\\n')\nfile.close()\nexit(5)"""
+    run_id = queue_python(waiting_for(end) + bye)
+    until(run_id, lambda run: running(run) and (home.run_dir(run_id) / "events.jsonl").exists())
+    home.root.rename(moved.root)
+    try:
+        with closing(connect(moved.runs_db)) as conn:
+            tick(conn, moved)
+            run = get_run(conn, run_id)
+            assert run is not None and run.state == "running" and not home.root.exists()
+            end.touch()
+            while not run.is_over:
+                tick(conn, moved)
+                run = get_run(conn, run_id)
+                assert run is not None
+            assert (run.state, run.exit_code) == ("failed", 5)
+            assert messages(conn, run_id)[-1].text == "bye"
+    finally:
+        end_processes(moved)
+
+
+def test_a_dependant_that_is_over_stays_as_it_was_when_its_parent_and_the_index_are_gone(
+    home: Home, runs_conn: sqlite3.Connection, tmp_path: Path
+) -> None:
+    """Its row is new and says queued until its files are in."""
+    done, lost = (held_run(home, runs_conn, after=[99], held=False) for _ in range(2))
+    for run_id, attempt in (
+        (done, store.Attempt(1, started=1.0, ended=2.0, exit_code=0)),
+        (lost, store.Attempt(1, runner=Identity(os.getpid(), 1, "b"), started=1.0)),
+    ):
+        (home.run_dir(run_id) / "lock").touch()
+        store.write_attempt(home.run_dir(run_id), attempt)
+    with immediate(runs_conn):
+        empty_index(runs_conn)
+    tick(runs_conn, home)
+    assert {run.id: run.state for run in list_runs(runs_conn)} == {done: "done", lost: "lost"}
+    assert all(store.read_control(home.run_dir(run_id)).cancel is None for run_id in (done, lost))
 
 
 def test_after_a_reboot_what_ran_is_lost_and_what_waited_runs(

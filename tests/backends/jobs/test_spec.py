@@ -17,10 +17,28 @@ from backends.jobs.spec import fingerprint, model_content, safe_environment
         ("ANYTHING", "https://user:word@host/"),
         ("ANYTHING", "hf_abcdefghijklmnop"),
         ("AWS_SECRET_ACCESS", "x"),
+        ("DB_PWD", "x"),
+        ("SENTRY_DSN", "x"),
+        ("ANYTHING", "github_pat_11ABCDEFG0123456789"),
+        ("ANYTHING", "Bearer sk-proj-abc_def-0123"),
+        ("ANYTHING", "AKIAIOSFODNN7EXAMPLE"),
+        ("ANYTHING", "eyJhbGciOi.eyJzdWIi.signed"),
     ],
 )
 def test_what_looks_like_a_secret_is_left_out(name: str, value: str) -> None:
     assert safe_environment({name: value, "PATH": "/bin"}) == {"PATH": "/bin"}
+
+
+def test_an_ordinary_environment_is_kept() -> None:
+    plain = {
+        "PWD": "/home/me",
+        "PATH": "/usr/bin:/bin",
+        "RISK": "task-force-nine",
+        "LANG": "C.UTF-8",
+        "HF_HOME": "/data/hf_datasets",
+    }
+    plain["B"] = "/opt/npm_packages/bin:/srv/sk-learn-environment/bin:~/.npm_packages"
+    assert safe_environment(plain) == plain
 
 
 def test_the_fingerprint_is_what_decides_the_result() -> None:

@@ -1,0 +1,186 @@
+"""The commands that queue jobs and work the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fada_tui.commands import jobs, steering
+from fada_tui.commands.command import Command
+from fada_tui.commands.targets import times
+from fada_tui.sources.views import Selection
+
+_JOBS = "Jobs"
+
+
+def _evaluate(selection: Selection) -> str:
+    return times("evaluate", len(selection.marked_models) if selection.pane == "tracker" else 1)
+
+
+def _run(selection: Selection) -> bool:
+    return selection.run is not None
+
+
+def _state(*states: str) -> Callable[[Selection], bool]:
+    def needs(selection: Selection) -> bool:
+        return selection.run is not None and selection.run.state in states
+
+    return needs
+
+
+def _resumable(selection: Selection) -> bool:
+    run = selection.run
+    if run is None or run.state == "paused":
+        return run is not None
+    return run.kind in ("eval", "finetune") and run.state in ("failed", "cancelled", "lost")
+
+
+def _pause(selection: Selection) -> str:
+    return "go on" if selection.run is not None and selection.run.state == "paused" else "pause"
+
+
+def _hold(selection: Selection) -> str:
+    return "let go" if selection.run is not None and selection.run.state == "held" else "hold"
+
+
+_ACTIVE = _state("starting", "running", "paused")
+_WAITING = _state("queued", "held")
+_LIVE = _state("queued", "held", "starting", "running", "paused")
+_OVER = _state("done", "failed", "cancelled", "lost")
+_JOB_PANES = ("queue", "run")
+
+JOBS = (
+    Command(
+        "evaluate",
+        ("e",),
+        "evaluate",
+        "Evaluate a model against reference answers, or all that are marked",
+        _JOBS,
+        jobs.evaluate,
+        footer=20,
+        named=_evaluate,
+    ),
+    Command("finetune", ("f",), "fine-tune", "Fine-tune a model", _JOBS, jobs.finetune, footer=25),
+    Command(
+        "demo",
+        ("D",),
+        "Demo",
+        "Demo: evaluate, fine-tune and evaluate a tiny model on synthetic ultrasound",
+        _JOBS,
+        jobs.demo,
+    ),
+    Command("log", ("l",), "log", "Read and follow the log of the run", _JOBS, jobs.log, needs=_run, footer=30),
+    Command(
+        "answers",
+        ("i",),
+        "answers",
+        "The last answers beside their references",
+        _JOBS,
+        jobs.answers,
+        needs=_run,
+        footer=31,
+    ),
+    Command(
+        "cancel",
+        ("c",),
+        "cancel",
+        "Cancel the job, or have it stop and save (asks first)",
+        _JOBS,
+        steering.cancel,
+        _JOB_PANES,
+        _LIVE,
+        footer=15,
+    ),
+    Command(
+        "pause",
+        ("P",),
+        "pause",
+        "Stop the job's processes for now, or let them go on; it keeps its memory, so this frees no VRAM",
+        _JOBS,
+        steering.pause,
+        _JOB_PANES,
+        _ACTIVE,
+        footer=17,
+        named=_pause,
+    ),
+    Command(
+        "resume",
+        ("R",),
+        "resume",
+        "Go on: after a pause, or from the last finished sample or checkpoint",
+        _JOBS,
+        steering.resume,
+        _JOB_PANES,
+        _resumable,
+        footer=15,
+    ),
+    Command(
+        "retry",
+        ("r",),
+        "retry",
+        "Queue the same again under a new number",
+        _JOBS,
+        steering.retry,
+        _JOB_PANES,
+        _OVER,
+        footer=16,
+    ),
+    Command(
+        "hold",
+        ("h",),
+        "hold",
+        "Hold a waiting job back, or let it go",
+        _JOBS,
+        steering.hold,
+        _JOB_PANES,
+        _WAITING,
+        footer=17,
+        named=_hold,
+    ),
+    Command(
+        "later",
+        ("J", "greater_than_sign"),
+        "later",
+        "Move a waiting job down in the queue",
+        _JOBS,
+        steering.mover(1),
+        _JOB_PANES,
+        _WAITING,
+        footer=18,
+        shown="J >",
+    ),
+    Command(
+        "sooner",
+        ("K", "less_than_sign"),
+        "sooner",
+        "Move a waiting job up in the queue",
+        _JOBS,
+        steering.mover(-1),
+        _JOB_PANES,
+        _WAITING,
+        footer=19,
+        shown="K <",
+    ),
+    Command("label", ("T",), "tags", "Tags and note of the run", _JOBS, steering.label, _JOB_PANES, _run, footer=40),
+    Command(
+        "archive",
+        ("X",),
+        "archive",
+        "Put a finished run away, out of the lists; nothing is lost",
+        _JOBS,
+        steering.archive,
+        _JOB_PANES,
+        _OVER,
+        footer=41,
+    ),
+    Command(
+        "delete",
+        ("d",),
+        "delete",
+        "Delete a finished run and its files (says what that frees, and asks first)",
+        _JOBS,
+        steering.delete,
+        _JOB_PANES,
+        _OVER,
+        footer=42,
+    ),
+)

@@ -1,0 +1,104 @@
+"""What lies ahead of the queue, in words: when it should be done, what a waiting job comes after, what each reserves.
+
+Made by the watcher's thread: a forecast reads earlier runs.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from backends.jobs.forecast import Forecast, clock
+from backends.jobs.outlook import outlook
+from backends.jobs.reservation import source_text
+from backends.jobs.store import read_control
+from db.runs.rows import Run
+from fada_tui.sources.views import Outlook
+
+AGAIN_S = 10.0
+"""A forecast moves on although nothing was written: what has no rate is measured by the clock."""
+LEAST_S = 2.0
+_NAMED = 3
+
+
+class Prospects:
+    """Remembers what it need not read again."""
+
+    def __init__(self) -> None:
+        self._sources: dict[tuple[int, int], str | None] = {}
+        self._made: Outlook = Outlook()
+        self._at = -AGAIN_S
+        self._of: tuple[tuple[int, str], ...] = ()
+
+    def due(self) -> bool:
+        """Whether there is a forecast that may have become another."""
+        return bool(self._of) and time.monotonic() - self._at >= AGAIN_S
+
+    def look(self, conn: sqlite3.Connection, runs: Sequence[Run]) -> Outlook:
+        """The outlook of those that are not over; a new one at once where a run came, went or changed its state."""
+        live = [run for run in runs if not run.is_over]
+        states = tuple((run.id, run.state) for run in live)
+        if states != self._of or time.monotonic() - self._at >= LEAST_S:
+            self._of, self._at = states, time.monotonic()
+            self._made = self._make(conn, live)
+        return self._made
+
+    def _make(self, conn: sqlite3.Connection, live: Sequence[Run]) -> Outlook:
+        if not live:
+            self._sources.clear()
+            return Outlook()
+        now = time.time()
+        found = outlook(conn, now)
+        return Outlook(*done_words(found, live, now), next_after(found, live), self._sources_of(conn, live))
+
+    def _sources_of(self, conn: sqlite3.Connection, live: Sequence[Run]) -> dict[int, str]:
+        """Where each reservation is from; it changes with the attempt alone."""
+        known = {(run.id, run.attempt): run for run in live}
+        self._sources = {key: source for key, source in self._sources.items() if key in known}
+        for key, run in known.items():
+            if key not in self._sources:
+                self._sources[key] = reserved_because(conn, run)
+        return {run: source for (run, _), source in self._sources.items() if source is not None}
+
+
+def reserved_because(conn: sqlite3.Connection, run: Run) -> str | None:
+    """``seen in #12``, ``estimated``; None where nobody said."""
+    row = conn.execute("SELECT spec FROM runs WHERE id = ?", (run.id,)).fetchone()
+    return None if row is None else source_text(json.loads(row[0]), read_control(Path(run.run_dir)))
+
+
+def done_words(found: Forecast, live: Sequence[Run], now: float) -> tuple[str, str]:
+    """When all that is not held should be done, and shorter; where that is not known, because of which runs."""
+    counted = [run for run in live if run.state != "held"]
+    if not counted:
+        return "", ""
+    if found.done_at is not None:
+        said = f"done by {clock(found.done_at, now)}"
+        return said, said
+    paused = tuple(run.id for run in counted if run.state == "paused")
+    if paused:
+        why = short = f"{_names(paused)} paused"
+    elif found.unknown:
+        why = f"how long {_names(found.unknown)} will take is not known"
+        short = f"end of {_names(found.unknown)} not known"
+    else:
+        why = short = "waits for what is held"
+    ends = [span.end for span in found.spans if span.end is not None]
+    return (f"{why}; the others by {clock(max(ends), now)}" if ends else why), short
+
+
+def next_after(found: Forecast, live: Sequence[Run]) -> dict[int, int]:
+    """Each queued run and the one at whose end it should start."""
+    ends = {span.end: span.run for span in found.spans if span.end is not None}
+    waiting = {run.id for run in live if run.state == "queued"}
+    starts = (
+        (span.run, ends.get(span.start)) for span in found.spans if span.run in waiting and span.start is not None
+    )
+    return {run: before for run, before in starts if before is not None}
+
+
+def _names(runs: Sequence[int]) -> str:
+    return ", ".join(f"#{run}" for run in runs[:_NAMED]) + (" …" if len(runs) > _NAMED else "")
