@@ -8,7 +8,7 @@ from backends.catalog.entry import Entry, Variant
 from backends.catalog.hub import cached_snapshot, has_token, is_offline
 
 ROUTES = ("transformers",)
-"""The loaders that this version has."""
+"""The loaders that are always there; open_clip is where its package is."""
 
 _BYTES_PER_PARAMETER = 2
 
@@ -30,11 +30,11 @@ def no_route(entry: Entry) -> str | None:
     """Why no loader of this version runs it, whatever the machine; None where one does."""
     if not entry.runnable:
         return entry.reason or "it is marked as not runnable in catalog.toml"
-    if entry.loader in ROUTES:
+    if entry.loader in ROUTES or (entry.loader == "open_clip" and find_spec("open_clip") is not None):
         return None
     needs = " with " + ", ".join(entry.requires) if entry.requires else ""
     return {
-        "open_clip": "It needs the open_clip loader, which this version does not have.",
+        "open_clip": "It needs open_clip, which is not installed: pip install open_clip_torch.",
         "openai": "It is asked over the network, which this version does not do.",
         "environment": f"Its code needs an environment of its own{needs}, which this version cannot run.",
     }.get(entry.loader, "There is nothing to load.")

@@ -138,7 +138,7 @@ def _sample(path: Path, row: Row, data: bytes | None, task: str, column: int, ma
             if name == _ANSWERS[task]:
                 problem = problem or f"{name} is not a Python literal ({error})"
     reference = cells.get("class_label" if task in _SPATIAL else _ANSWERS[task], "").strip()
-    if not _filled(row, _ANSWERS[task]) and not reference:
+    if task not in _SPATIAL and not _filled(row, _ANSWERS[task]):  # nothing at a place is "not visible"
         problem = problem or f"no answer: {_ANSWERS[task]} is empty"
     content = data or cells["img_data"].encode("utf-8", "surrogatepass")
     name = f"{dataset}/{hashlib.blake2b(content, digest_size=8).hexdigest()}"

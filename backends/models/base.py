@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -52,6 +52,17 @@ class VisionLanguageModel(Protocol):
 
     def unload(self) -> None:
         """Free the weights; the object is not used afterwards."""
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """What a model has besides whose inputs can be made ready while it answers others."""
+
+    def prepare(self, batch: Sequence[Request]) -> Any:
+        """The inputs of a batch, not None, for :meth:`answer`. Called in several threads at once."""
+
+    def answer(self, prepared: Any) -> list[Reply]:
+        """One reply a request, in order."""
 
 
 def question_messages(question: str, system: str | None = None) -> tuple[Message, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ class TransformersModel:
         self.generation = generation
         self.prompts = PromptFormat(processor)
         self.warnings = list(warnings)
+        self._idle_prompts: list[PromptFormat] = []
 
     @property
     def torch_device(self) -> torch.device:
@@ -51,21 +54,30 @@ class TransformersModel:
 
     def ask(self, batch: Sequence[Request]) -> list[Reply]:
         """Answer a batch in one ``generate``, prompts padded on the left."""
-        if not batch:
-            return []
-        encoded = self.prompts.encode(
-            [self.prompts.prompt(request.messages) for request in batch], [request.image for request in batch]
-        ).to(self.torch_device, dtype=self.model.dtype)
+        return self.answer(self.prepare(batch)) if batch else []
+
+    def prepare(self, batch: Sequence[Request]) -> Any:
+        """The input tensors of a batch that is not empty, on the host."""
+        with self._own_prompts() as prompts:
+            return prompts.encode(
+                [prompts.prompt(request.messages) for request in batch], [request.image for request in batch]
+            )
+
+    def answer(self, prepared: Any) -> list[Reply]:
+        """Generate for what :meth:`prepare` made."""
+        encoded = prepared.to(self.torch_device, dtype=self.model.dtype)
         prompt_length = encoded["input_ids"].shape[1]
         with torch.inference_mode():
             tokens = self.model.generate(**encoded, **self._generate_arguments())[:, prompt_length:]
         texts = self.processor.batch_decode(tokens, skip_special_tokens=True)
-        lengths = [self._length(row) for row in tokens.tolist()]
+        ends = end_tokens(self.model, self.prompts.tokenizer)
+        lengths = [_length(row, ends) for row in tokens.tolist()]
         return [Reply(text.strip(), length) for text, length in zip(texts, lengths, strict=True)]
 
     def unload(self) -> None:
         """Free the weights."""
         self.model = None
+        self._idle_prompts.clear()
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -80,9 +92,22 @@ class TransformersModel:
             arguments |= {"temperature": None, "top_p": None, "top_k": None}
         return arguments
 
-    def _length(self, row: list[int]) -> int:
-        ends = end_tokens(self.model, self.prompts.tokenizer)
-        return next((i + 1 for i, token in enumerate(row) if token in ends), len(row))
+    @contextmanager
+    def _own_prompts(self) -> Iterator[PromptFormat]:
+        """A prompt format that no other thread uses: a tokenizer that is in use cannot change how it pads."""
+        try:
+            prompts = self._idle_prompts.pop()
+        except IndexError:
+            prompts = PromptFormat(copy.deepcopy(self.processor))
+        try:
+            yield prompts
+        finally:
+            self._idle_prompts.append(prompts)
+
+
+def _length(row: Sequence[int], ends: Container[int]) -> int:
+    """Tokens up to the first end token, that one included."""
+    return next((i + 1 for i, token in enumerate(row) if token in ends), len(row))
 
 
 def load(

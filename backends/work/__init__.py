@@ -13,6 +13,10 @@ Work = Callable[[Job], dict[str, Any]]
 _JOBS = {
     ("eval", "gt"): "backends.work.evaluate:evaluate",
     ("eval", "proxy"): "backends.work.evaluate:evaluate",
+    ("eval", "u2bench"): "backends.work.u2bench:run",
+    ("eval", "fetal-gauge"): "backends.work.gauge:run",
+    ("eval", "perf"): "backends.work.perf:run",
+    ("eval", "zero-shot"): "backends.work.zeroshot:run",
     ("finetune", None): "backends.work.finetune:finetune",
 }
 _TOOLS = {

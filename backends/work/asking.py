@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import time
-from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Generator, Sequence
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import torch
-from PIL import Image
 
-from backends.data.images import ImageError, open_image
+from backends.data.images import ImageError
 from backends.data.sample import Sample
 from backends.jobs.job import JobError
-from backends.models.base import Reply, Request, VisionLanguageModel, question_messages
+from backends.models.base import Preparing, Reply, Request, VisionLanguageModel, question_messages
+from backends.work.ahead import ImageCache, ahead
+from backends.work.batches import Batch, BatchPlan
+from backends.worker import out_of_memory
 
 FAILURES_IN_A_ROW = 20
 """After so many questions that the model itself fails on, the fault is not in the data."""
+READERS = 4
+"""Threads that decode and preprocess for a card; beside a model on the CPU one is enough."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +38,40 @@ class Asked:
     error: str | None
 
 
-class Asker:
-    """Batches of at most ``batch_size``; the size stays halved after memory ran out (``halved`` counts how often)."""
+@dataclass
+class _Prepared:
+    """A batch whose images are decoded; those that cannot be are in ``failed``."""
 
-    def __init__(self, model: VisionLanguageModel, batch_size: int) -> None:
+    samples: list[Sample] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    failed: list[Asked] = field(default_factory=list)
+    inputs: Any = None
+    """What the model's ``prepare`` made of the requests; None where it failed or there is nothing to prepare."""
+
+
+class Asker:
+    """Batches of at most ``batch_size``; the size stays halved after memory ran out (``halved`` counts how often).
+
+    Images are decoded and preprocessed ahead in threads while the model answers.
+
+    Args:
+        remember: File that keeps the batch sizes for a run that goes on later, see :class:`BatchPlan`.
+        seed: Of sampling: each batch draws from its own, so that a resumed run samples the same answers. None leaves
+            the generator alone.
+    """
+
+    def __init__(
+        self, model: VisionLanguageModel, batch_size: int, *, remember: Path | None = None, seed: int | None = None
+    ) -> None:
         self.model = model
         self.batch_size = max(1, batch_size)
         self.halved = 0
+        self._remember = remember
+        self._seed = seed
+        self._readers = min(READERS, os.cpu_count() or 1) if model.device.startswith("cuda") else 1
         self._failed: list[Asked] = []
 
-    def run(self, samples: Sequence[Sample], skip: Container[str] = ()) -> Iterator[list[Asked]]:
+    def run(self, samples: Sequence[Sample], skip: Container[str] = ()) -> Generator[list[Asked]]:
         """Yield results batch by batch, each sample once, those whose id is in ``skip`` left out.
 
         A batch that is done in part is asked whole: who shares a batch can move the last bits of a result, and a
@@ -45,63 +79,96 @@ class Asker:
 
         Raises:
             JobError: the model failed on :data:`FAILURES_IN_A_ROW` questions with no success between.
-            torch.OutOfMemoryError: one question alone does not fit.
+            torch.OutOfMemoryError: one question alone does not fit (or what else full memory raises).
         """
-        at = 0
-        while at < len(samples):
-            batch = samples[at : at + self.batch_size]
-            at += len(batch)
-            if any(sample.id not in skip for sample in batch):
-                yield [asked for asked in self._decoded(batch) if asked.sample.id not in skip]
+        plan = BatchPlan(samples, self.batch_size, self._remember)
+        first = next(plan.batches(skip), None)
+        if first is not None and self.batch_size < plan.batch_size:
+            plan.shrink(first.start, self.batch_size)
+        self.batch_size = plan.batch_size
+        self._failed = []
+        start = 0
+        while (full := (yield from self._until_full(plan, skip, start))) is not None:
+            self.batch_size = len(full.samples) // 2
+            self.halved += 1
+            start = full.start
+            plan.shrink(start, self.batch_size)
+            gc.collect()
+            torch.cuda.empty_cache()
         if self._failed:
             yield [asked for asked in self._failed if asked.sample.id not in skip]
 
-    def _decoded(self, batch: Sequence[Sample]) -> list[Asked]:
-        good: list[Sample] = []
-        images: list[Image.Image] = []
-        results: list[Asked] = []
-        last: Sample | None = None
-        for sample in batch:
-            try:
-                # The questions about one image follow each other: decode it once.
-                same = last is not None and last.image_file == sample.image_file
-                images.append(images[-1] if same else open_image(sample))
-                good.append(sample)
-                last = sample
-            except ImageError as error:
-                results.append(Asked(sample, None, None, sample.problem or f"{sample.image_path}: {_words(error)}"))
-        return results + self._ask(good, images)
+    def _until_full(
+        self, plan: BatchPlan, skip: Container[str], start: int
+    ) -> Generator[list[Asked], None, Batch | None]:
+        """Ask from ``start`` on; returns the batch for which there was no memory, None after the last."""
+        images = ImageCache()
+        batches = plan.batches(skip, start)
+        with closing(ahead(lambda batch: self._prepare(batch, images), batches, self._readers)) as prepared:
+            for batch, future in prepared:
+                results = self._answer(batch, future)
+                if results is None:
+                    return batch
+                yield [asked for asked in results if asked.sample.id not in skip]
+        return None
 
-    def _ask(self, samples: Sequence[Sample], images: Sequence[Image.Image]) -> list[Asked]:
+    def _prepare(self, batch: Batch, images: ImageCache) -> _Prepared:
+        """Called in threads."""
+        prepared = _Prepared()
+        for sample in batch.samples:
+            try:
+                image = images.open(sample)
+            except ImageError as error:
+                prepared.failed.append(Asked(sample, None, None, _image_failure(sample, error)))
+            else:
+                prepared.samples.append(sample)
+                prepared.requests.append(Request(image, question_messages(sample.question, sample.system)))
+        if prepared.requests and isinstance(self.model, Preparing):
+            try:
+                prepared.inputs = self.model.prepare(prepared.requests)
+            except Exception as error:  # the questions will be prepared one by one, and those that fail then are told
+                if out_of_memory(error):
+                    raise
+        return prepared
+
+    def _answer(self, batch: Batch, future: Future[_Prepared]) -> list[Asked] | None:
+        """What came of each question; None where memory is full and a smaller batch may fit."""
+        failed = list(self._failed)
+        if self._seed is not None:
+            torch.manual_seed(self._seed * 1_000_003 + batch.start)
+        try:
+            prepared = future.result()
+            return prepared.failed + self._ask(prepared.samples, prepared.requests, prepared.inputs)
+        except Exception as error:
+            if len(batch.samples) == 1 or not out_of_memory(error):
+                raise
+        # Outside of the handler: until here the traceback has held on to the tensors.
+        self._failed = failed
+        return None
+
+    def _ask(self, samples: Sequence[Sample], requests: Sequence[Request], inputs: Any = None) -> list[Asked]:
         if not samples:
             return []
         start = time.perf_counter()
         try:
-            replies = self.model.ask(
-                [
-                    Request(image, question_messages(sample.question, sample.system))
-                    for sample, image in zip(samples, images, strict=True)
-                ]
-            )
-        except torch.OutOfMemoryError:
-            if len(samples) == 1:
+            replies = self._replies(requests, inputs)
+        except Exception as error:
+            if isinstance(error, JobError) or out_of_memory(error):
                 raise
-            self.batch_size = max(1, len(samples) // 2)
-            self.halved += 1
-            torch.cuda.empty_cache()
-            return self._halves(samples, images)
-        except (ValueError, RuntimeError, IndexError) as error:
-            if len(samples) > 1:
-                return self._halves(samples, images)
-            return self._model_failed(samples[0], error)
-        each = (time.perf_counter() - start) / len(samples)
-        succeeded = [Asked(sample, reply, each, None) for sample, reply in zip(samples, replies, strict=True)]
-        failed, self._failed = self._failed, []
-        return failed + succeeded
-
-    def _halves(self, samples: Sequence[Sample], images: Sequence[Image.Image]) -> list[Asked]:
+            if len(samples) == 1:
+                return self._model_failed(samples[0], error)
+        else:
+            each = (time.perf_counter() - start) / len(samples)
+            succeeded = [Asked(sample, reply, each, None) for sample, reply in zip(samples, replies, strict=True)]
+            failed, self._failed = self._failed, []
+            return failed + succeeded
         half = len(samples) // 2
-        return self._ask(samples[:half], images[:half]) + self._ask(samples[half:], images[half:])
+        return self._ask(samples[:half], requests[:half]) + self._ask(samples[half:], requests[half:])
+
+    def _replies(self, requests: Sequence[Request], inputs: Any) -> list[Reply]:
+        if inputs is not None and isinstance(self.model, Preparing):
+            return self.model.answer(inputs)
+        return self.model.ask(requests)
 
     def _model_failed(self, sample: Sample, error: Exception) -> list[Asked]:
         # Kept back until a success shows that the model itself works: a resumed run must ask these again.
@@ -112,6 +179,11 @@ class Asker:
                 "see the log; the model or its processor does not fit these images",
             ) from error
         return []
+
+
+def _image_failure(sample: Sample, error: ImageError) -> str:
+    text = str(error)
+    return text if sample.problem or text.startswith(sample.image_path) else f"{sample.image_path}: {text}"
 
 
 def _words(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext
 from typing import Any
 
 from transformers import set_seed
@@ -11,18 +12,21 @@ from transformers import set_seed
 from backends.data.sample import Sample
 from backends.jobs.files import write_json
 from backends.jobs.job import Job, JobError
+from backends.models.base import VisionLanguageModel
 from backends.models.device import versions
 from backends.scoring.answer import Answer
 from backends.scoring.duplicates import with_duplicates
 from backends.scoring.embedding import Embedder, EmbeddingError
 from backends.scoring.score import score_answers
-from backends.work.asking import Asker
+from backends.scoring.values import said_of
+from backends.work.asking import Asked, Asker
 from backends.work.common import Throttle, check_unchanged, generation_of, load_model, read_samples
+from backends.work.live import LiveScores
 from backends.work.predictions import Predictions
 from backends.work.stored import other_scores
 
 PROGRESS_EVERY_S = 0.25
-SCORE_EVERY_S = 2.0
+LIVE_RESAMPLES = 2_000
 
 
 def evaluate(job: Job) -> dict[str, Any]:
@@ -48,15 +52,21 @@ def evaluate(job: Job) -> dict[str, Any]:
     predictions = Predictions(job.predictions)
     job.events.started(device=model.device, versions=versions(), total=len(samples), unit="samples")
     try:
-        speed = _ask_all(job, Asker(model, int(spec["generation"]["batch_size"])), samples, predictions)
+        speed = ask_all(job, asker_of(job, model), samples, predictions, _live(job, samples, embedder, seed))
     finally:
         predictions.close()
     if speed["stopped"]:
         return {"stopped": speed["stopped"], "samples": len(samples), "seconds": speed["seconds"]}
     model.unload()
     answers = [predictions.answers[sample.id] for sample in samples]
-    job.events.progress(len(samples), len(samples), "samples", "score")
     return _summary(answers, _score(job, answers, embedder, seed), speed)
+
+
+def asker_of(job: Job, model: VisionLanguageModel) -> Asker:
+    """Batches as the spec wants them, their sizes remembered in the run's directory."""
+    generation = job.spec["generation"]
+    seed = int(job.spec.get("seed") or 0) if generation.get("do_sample") else None
+    return Asker(model, int(generation["batch_size"]), remember=job.dir / "batches.json", seed=seed)
 
 
 def _score(job: Job, answers: Sequence[Answer], embedder: Embedder | None, seed: int) -> list[dict[str, Any]]:
@@ -76,42 +86,51 @@ def _embedder(name: str) -> Embedder:
         raise JobError(error.message, error.hint) from error
 
 
-def _ask_all(job: Job, asker: Asker, samples: Sequence[Sample], predictions: Predictions) -> dict[str, Any]:
+def ask_all(
+    job: Job, asker: Asker, samples: Sequence[Sample], predictions: Predictions, live: LiveScores | None = None
+) -> dict[str, Any]:
+    """Ask what has no answer yet, keep each answer as it is made, and tell how it goes, also the growing scores.
+
+    Returns:
+        ``asked_now`` (questions), ``seconds``, ``tokens`` generated, ``halved`` (how often memory ran out) and
+        ``stopped``: None, or where it was asked to stop how far it came.
+
+    Raises:
+        JobError: as :meth:`backends.work.asking.Asker.run`.
+    """
     kept = frozenset(predictions.answers)
     total, done = len(samples), sum(sample.id in kept for sample in samples)
-    waiting = total - done
+    before = done
     if done:
         job.events.message("info", f"{done} of {total} answers are there already")
     job.events.progress(done, total, "samples", "ask")
-    tell, grow = Throttle(PROGRESS_EVERY_S), Throttle(SCORE_EVERY_S, at_once=False)
+    tell = Throttle(PROGRESS_EVERY_S)
     start, tokens, halved, stopped = time.perf_counter(), 0, 0, None
-    for results in asker.run(samples, skip=kept):
-        for asked in results:
-            reply = asked.reply
-            predictions.add(
-                asked.sample,
-                prediction=reply.text if reply else None,
-                latency_s=asked.latency_s,
-                output_tokens=reply.output_tokens if reply else None,
-                error=asked.error,
-            )
-            tokens += reply.output_tokens if reply else 0
-        done += len(results)
-        if asker.halved > halved:
-            halved = asker.halved
-            job.events.message("warning", f"out of memory: the batch is now {asker.batch_size}")
-        if tell.ready():
-            job.events.progress(done, total, "samples", "ask")
-        if grow.ready():
-            _grow(job, predictions, grow)
-        if done < total and job.stop_requested():
-            stopped = f"{done} of {total} answers"
-            break
-    seconds = time.perf_counter() - start
-    job.events.progress(done, total, "samples", "ask")
-    _grow(job, predictions, grow)
+    with live or nullcontext(), closing(asker.run(samples, skip=kept)) as batches:
+        if live is not None:
+            live.feed(predictions.answers)
+        for results in batches:
+            for asked in results:
+                _keep(predictions, asked)
+                tokens += asked.reply.output_tokens if asked.reply else 0
+            done += len(results)
+            if live is not None:
+                live.feed(predictions.answers)
+            if asker.halved > halved:
+                halved = asker.halved
+                job.events.message("warning", f"out of memory: the batch is now {asker.batch_size}")
+            if tell.ready():
+                job.events.progress(done, total, "samples", "ask")
+            if done < total and job.stop_requested():
+                stopped = f"{done} of {total} answers"
+                if live is not None:
+                    live.hurry()
+                break
+        seconds = time.perf_counter() - start
+        # Leaving waits for the live scores.
+        job.events.progress(done, total, "samples", "ask" if stopped else "score")
     return {
-        "asked_now": waiting,
+        "asked_now": done - before,
         "seconds": round(seconds, 3),
         "tokens": tokens,
         "halved": asker.halved,
@@ -119,12 +138,31 @@ def _ask_all(job: Job, asker: Asker, samples: Sequence[Sample], predictions: Pre
     }
 
 
-def _grow(job: Job, predictions: Predictions, throttle: Throttle) -> None:
-    start = time.perf_counter()
-    for row in score_answers(list(predictions.answers.values()), kind=job.spec["task"], resamples=0, partial=True):
-        if is_overall(row):
-            job.events.score(**row)
-    throttle.spent(time.perf_counter() - start)
+def _keep(predictions: Predictions, asked: Asked) -> None:
+    reply = asked.reply
+    predictions.add(
+        asked.sample,
+        prediction=reply.text if reply else None,
+        latency_s=asked.latency_s,
+        output_tokens=reply.output_tokens if reply else None,
+        error=asked.error,
+    )
+
+
+def _live(job: Job, samples: Sequence[Sample], embedder: Embedder | None, seed: int) -> LiveScores:
+    """The overall scores; their intervals are rougher than the final ones."""
+
+    def measure(answers: Sequence[Answer]) -> list[dict[str, Any]]:
+        rows = score_answers(
+            answers, kind=job.spec["task"], embedder=embedder, seed=seed, resamples=LIVE_RESAMPLES, partial=True
+        )
+        return [row for row in rows if is_overall(row)]
+
+    def embed(answers: Sequence[Answer]) -> None:
+        if embedder is not None:
+            embedder.encode(["", *said_of(answers), *(answer.reference for answer in answers)])
+
+    return LiveScores([sample.id for sample in samples], measure, job.events.score, embed)
 
 
 def is_overall(score: Mapping[str, Any]) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,11 @@ from backends.jobs.job import Job, JobError
 from backends.scoring.duplicates import with_duplicates
 from backends.scoring.embedding import Embedder, EmbeddingError
 from backends.scoring.score import KINDS, VERSION, score_answers
+from backends.work.benchmark import rescored
 from backends.work.stored import Stored, other_scores, stored_run
 from db.connect import connect
+
+_BENCHMARKS = {"u2bench": "backends.work.u2bench", "fetal-gauge": "backends.work.gauge"}
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -26,8 +31,11 @@ def run(job: Job) -> dict[str, Any]:
     """
     arguments = job.spec["tool"]["args"]
     stored = stored_run(job, int(arguments["run"]))
+    if stored.kind in _BENCHMARKS:
+        return _benchmark(job, stored)
     if stored.kind not in KINDS:
-        raise JobError(f"run #{stored.run} is of kind {stored.kind}", f"can be rescored: {', '.join(KINDS)}")
+        known = ", ".join((*KINDS, *_BENCHMARKS))
+        raise JobError(f"run #{stored.run} is of kind {stored.kind}", f"can be rescored: {known}")
     if not stored.answers:
         raise JobError(f"no answer of run #{stored.run} has a reference", "import it with --data")
     embedder = _embedder(arguments.get("embedding") or stored.embedding) if stored.kind == "gt" else None
@@ -51,6 +59,22 @@ def run(job: Job) -> dict[str, Any]:
     return {"run": stored.run, "scores": overall, "scorer": VERSION, "kept": kept, "unmatched": stored.unmatched}
 
 
+def _benchmark(job: Job, stored: Stored) -> dict[str, Any]:
+    """A run on a benchmark, by the answer key in its directory."""
+    job.events.started(device="cpu", versions={}, total=len(stored.answers), unit="answers")
+    module = import_module(_BENCHMARKS[stored.kind])
+    rows = rescored(module.BENCHMARK, stored)
+    rows = with_duplicates(rows, stored.spec.get("fingerprint"), other_scores(job.home, stored.run))
+    model = stored.spec.get("model") or {}
+    name = str(model.get("name") or model.get("source"))
+    kept = replace_scores(stored, rows, None, module.BENCHMARK.beside(rows, name))
+    with closing(connect(job.home.runs_db)) as conn:
+        ingest(conn, job.home, stored.run)
+    overall = {row["metric"]: row["value"] for row in rows if row["question"] is None and row["category"] is None}
+    scorer = rows[0]["scorer"] if rows else None
+    return {"run": stored.run, "scores": overall, "scorer": scorer, "kept": kept, "unmatched": stored.unmatched}
+
+
 def mark(rows: list[dict[str, Any]], text: str) -> None:
     """Put a fingerprint alarm beside every cosine: two embeddings give two different numbers."""
     for row in rows:
@@ -58,12 +82,18 @@ def mark(rows: list[dict[str, Any]], text: str) -> None:
             row["alarms"] = [*row["alarms"], {"kind": "fingerprint", "question": None, "text": text}]
 
 
-def replace_scores(stored: Stored, rows: list[dict[str, Any]], embedder: Embedder | None) -> str | None:
-    """Write the run's scores.json in one step; the name that the one before has now, or None where there was none."""
+def replace_scores(
+    stored: Stored, rows: list[dict[str, Any]], embedder: Embedder | None, beside: Mapping[str, Any] | None = None
+) -> str | None:
+    """Write the run's scores.json in one step; the name that the one before has now, or None where there was none.
+
+    Args:
+        beside: What follows from the scores and stands beside them.
+    """
     path = stored.folder / "scores.json"
     before = read_json(path) or {}
     document = {key: value for key, value in before.items() if key not in ("scores", "embedding", "rescored")}
-    document |= {"scores": rows, "finished": True, "rescored": True}
+    document |= {"scores": rows, "finished": True, "rescored": True, **(beside or {})}
     if stored.unmatched:
         document["unmatched"] = stored.unmatched
     if embedder:

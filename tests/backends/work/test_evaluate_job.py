@@ -60,11 +60,13 @@ def test_every_answer_is_kept_and_scored(
     assert read_events(job, "progress")[-1]["done"] == 24
     growing = read_events(job, "score")
     assert growing
-    assert all(row["metric"] == "exact" and row["partial"] for row in growing)
+    assert {row["metric"] for row in growing} == {"cosine", "exact"}
+    assert all(row["partial"] and row["question"] is None and row["category"] is None for row in growing)
+    assert growing[-1]["n"] == 24
 
 
 def test_a_resumed_run_ends_with_the_same_answers(make_job: Callable[..., Job], test_set: dict[str, Any]) -> None:
-    whole, broken = make_job(1, data=test_set), make_job(2, data=test_set)
+    whole, broken = (make_job(number, data=test_set, fingerprint="the same") for number in (1, 2))
     _evaluate(whole)
     lines = whole.predictions.read_bytes().splitlines(keepends=True)
     broken.predictions.write_bytes(b"".join(lines[:11]) + lines[11][:40])
@@ -78,9 +80,11 @@ def test_a_resumed_run_ends_with_the_same_answers(make_job: Callable[..., Job], 
 def test_a_run_that_was_done_asks_nothing(make_job: Callable[..., Job], test_set: dict[str, Any]) -> None:
     job = make_job(1, data={**test_set, "limit": 6})
     _evaluate(job)
-    before = job.predictions.read_bytes()
+    before, scores = job.predictions.read_bytes(), (job.dir / "scores.json").read_bytes()
+    (job.dir / "scores.json").unlink()
     assert _evaluate(job)["asked_now"] == 0
     assert job.predictions.read_bytes() == before
+    assert (job.dir / "scores.json").read_bytes() == scores
 
 
 def test_a_limit_takes_more_than_the_first_category(make_job: Callable[..., Job], test_set: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ def test_stop_keeps_the_answers_and_resume_asks_the_others(
     make_job: Callable[..., Job], phantom_set: dict[str, str]
 ) -> None:
     data = {"path": phantom_set["test"], "image_root": phantom_set["images"], "limit": None}
-    whole, stopped = (make_job(number, data=data) for number in (1, 2))
+    whole, stopped = (make_job(number, data=data, fingerprint="the same") for number in (1, 2))
     summary = work_function(whole.spec)(whole)
     assert summary["stopped"] is None
     (stopped.dir / "control.json").write_text('{"stop": true}')
