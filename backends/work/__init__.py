@@ -22,6 +22,7 @@ _JOBS = {
 _TOOLS = {
     "compare": "backends.work.compare:run",
     "demo": "backends.work.demo:run",
+    "import-run": "backends.work.import_run:run",
     "phantoms": "backends.work.phantoms:run",
     "rescore": "backends.work.rescore:run",
 }
