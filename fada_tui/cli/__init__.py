@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from db.home import resolve_home
 from fada_tui import __version__
 from fada_tui.cli.context import Context
-from fada_tui.cli.errors import CommandError, UsageError
+from fada_tui.cli.errors import CommandError, UsageError, of_database
 from fada_tui.cli.output import print_error, silence_broken_pipe
 
 if TYPE_CHECKING:
@@ -48,12 +48,14 @@ def build_parser() -> argparse.ArgumentParser:
 def run(argv: Sequence[str]) -> int:
     """Run one command; the exit status is 0 done, 1 failed, 2 bad usage or input, 3 conflict."""
     as_json = "--json" in _before_dashes(argv)
+    home = resolve_home(None)
     try:
         args = build_parser().parse_args(_before_dashes(argv))
         args.command = _after_dashes(argv)
         if getattr(args, "network_home", False):
             os.environ["FADA_NETWORK_HOME"] = "1"
-        context = Context(resolve_home(getattr(args, "home", None)), getattr(args, "json", False))
+        home = resolve_home(getattr(args, "home", None))
+        context = Context(home, getattr(args, "json", False))
         status = args.handler(args, context)
         sys.stdout.flush()
         return int(status or 0)
@@ -61,9 +63,9 @@ def run(argv: Sequence[str]) -> int:
         print_error(error, as_json=as_json)
         return error.status
     except sqlite3.DatabaseError as error:
-        damaged = CommandError(f"a database cannot be used: {error}", hint="`fada doctor` says which and what to do")
-        print_error(damaged, as_json=as_json)
-        return damaged.status
+        explained = of_database(error, home)
+        print_error(explained, as_json=as_json)
+        return explained.status
     except BrokenPipeError:
         silence_broken_pipe()
         return 1

@@ -12,7 +12,7 @@ from typing import Any
 from db.connect import connect
 from db.home import Home, HomeError
 from db.migrate import SchemaTooNew, migrate, needs_migration, needs_preparing
-from fada_tui.cli.errors import CommandError, UsageError
+from fada_tui.cli.errors import CommandError, UsageError, of_database
 from fada_tui.cli.output import print_json, print_text
 
 
@@ -80,7 +80,9 @@ class Context:
                 import_default(self.home)
         except HomeError as error:
             raise UsageError(str(error), hint=error.hint) from error
-        except (SchemaTooNew, sqlite3.DatabaseError) as error:
+        except sqlite3.DatabaseError as error:
+            raise of_database(error, self.home) from error
+        except SchemaTooNew as error:
             raise CommandError(str(error), where=str(self.home.root), hint="see `fada doctor`") from error
 
     def emit(self, document: Any, text: Callable[[], str] | str) -> None:

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+
+from db.home import Home
+
+_ROOM = 1 << 20
+"""Bytes without which SQLite's own errors are about the disk, whatever they say."""
+
 
 class CommandError(Exception):
     """The command failed (exit status 1).
@@ -23,6 +31,17 @@ class CommandError(Exception):
         self.where = where
         self.hint = hint
         self.details = details
+
+
+def of_database(error: sqlite3.DatabaseError, home: Home) -> CommandError:
+    """What a database could not do, in a person's words: most often the disk is full."""
+    try:
+        free = shutil.disk_usage(home.root).free
+    except OSError:
+        free = None
+    if free is not None and free < _ROOM:
+        return CommandError(f"the disk is full ({error})", str(home.root), "make room; `fada disk` shows what could go")
+    return CommandError(f"a database cannot be used: {error}", hint="`fada doctor` says which and what to do")
 
 
 class UsageError(CommandError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -259,3 +260,20 @@ def test_a_backup_that_cannot_be_written_leaves_the_older_copy(fada: Fada, home:
     assert "could not be written" in done.stderr
     assert [path.read_text() for path in folder.iterdir()] == ["older"]
     assert fada.text("backup", str(folder / ("n" * 250)))[0] == 1
+
+
+def test_a_full_disk_is_called_that(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        assert run(["--home", str(disk / "home"), "models"]) == 0
+        with open(disk / "filler", "wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while True:
+                filler.write(bytes(4096))
+        capsys.readouterr()
+        assert run(["--home", str(disk / "home"), "status", "Qwen2-VL-2B", "TODO"]) == 1
+        assert "the disk is full" in capsys.readouterr().err
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=False)
