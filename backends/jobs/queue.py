@@ -160,6 +160,10 @@ def retry(home: Home, run_id: int) -> int:
     spec = store.read_spec(Path(run.run_dir))
     if spec is None:
         raise QueueError(f"run #{run_id} has no spec any more", where=run.run_dir)
+    if spec.get("import"):
+        raise QueueError(
+            f"run #{run_id} was imported: it was never run here", hint=f"`fada rescore {run_id}`, or `fada eval`"
+        )
     check_inputs(spec, home)
     frozen = ("id", "format", "versions", "python", "cwd", "env", "created", "fingerprint", "held")
     parts = {key: value for key, value in spec.items() if key not in frozen}

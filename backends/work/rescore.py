@@ -93,7 +93,8 @@ def replace_scores(
     path = stored.folder / "scores.json"
     before = read_json(path) or {}
     document = {key: value for key, value in before.items() if key not in ("scores", "embedding", "rescored")}
-    document |= {"scores": rows, "finished": True, "rescored": True, **(beside or {})}
+    # What an imported run stated of itself stays beside what is measured here.
+    document |= {"scores": [*rows, *before.get("stated", [])], "finished": True, "rescored": True, **(beside or {})}
     if stored.unmatched:
         document["unmatched"] = stored.unmatched
     if embedder:

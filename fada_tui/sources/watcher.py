@@ -29,7 +29,7 @@ from fada_tui.messages import NoteFileLoaded, ProposalsLoaded, RunLoaded, RunsLo
 from fada_tui.sources.prospects import Prospects
 from fada_tui.sources.views import Failure, RunList, RunView
 
-POLL_S = 0.15
+POLL_S = 0.2
 REDRAW_S = 0.5
 """A run that writes a thousand events a second is read this often."""
 FILE_S = 2.0

@@ -37,7 +37,7 @@ from backends.work.common import read_samples
 from backends.work.phantoms import answers_corpus, make_phantoms
 from backends.work.predictions import Predictions
 
-ROUNDS = 2
+ROUNDS = 3
 Answers = dict[str, str]
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from backends.data.errors import DataError
-from backends.jobs import store
+from backends.jobs import queue, store
+from backends.jobs.errors import QueueError
 from backends.jobs.events import EventWriter
 from backends.jobs.job import Job, JobError
 from backends.jobs.reindex import reindex
@@ -146,6 +147,9 @@ def test_the_directory_is_enough(tmp_path: Path, home: Home, bring_in: Import, t
     # What was imported is rescored as any run is.
     rescore.run(tool("rescore", run=run_id))
     assert overall(home, run_id)["exact"].value == 1.0
+    assert overall(home, run_id)["cosine_stated"].value == 0.9
+    with pytest.raises(QueueError, match="was imported"):
+        queue.retry(home, run_id)
 
 
 def test_without_references_the_stated_score_stands_with_its_alarms(
