@@ -15,7 +15,7 @@ PROGRESS_EVERY_S = 0.25
 
 
 class FadaCallback(TrainerCallback):
-    """``Trainer(…, callbacks=[FadaCallback()])``: tells what the Trainer logs; outside of `fada run` nothing at all."""
+    """``Trainer(…, callbacks=[FadaCallback()])``: what it logs; outside of `fada run` nothing at all."""
 
     def __init__(self) -> None:
         path = os.environ.get("FADA_EVENTS")

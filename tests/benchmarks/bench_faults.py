@@ -78,7 +78,8 @@ class Chaos:
             self.panel.press(self.chance.choice((b"1", b"2", b"4", b"j", b"k", b"\t")))
 
     def leave(self) -> None:
-        """Quit the panel, which must end well."""
+        """Quit the panel, which must end well; where the last kill struck it, a new one."""
+        self.look()
         self.panel.read_for(5.0, b"Tier 1")
         self.panel.press(b"q")
         deadline = time.monotonic() + PATIENCE_S
