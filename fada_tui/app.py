@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import ClassVar
+from weakref import WeakKeyDictionary
 
 from textual import events, on, work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
+from textual.notifications import SeverityLevel
+from textual.widget import Widget
 
 from db.home import Home
 from fada_tui.commands.provider import PanelCommands
+from fada_tui.commands.telling import toast
 from fada_tui.messages import (
     NoteFileLoaded,
     ProposalsLoaded,
@@ -61,6 +65,8 @@ class PanelApp(App[str]):
         self._stops: list[Callable[[], None]] = []
         self._watcher_calls: list[Callable[[int | None], None]] = []
         self._nudges: list[Callable[[], None]] = []
+        self._aimed: MutableMapping[events.Key, Widget] = WeakKeyDictionary()
+        """What had the focus when a key came."""
         self.register_theme(fada_theme())
         self.theme = "fada"
         self.animation_level = "none"
@@ -85,6 +91,37 @@ class PanelApp(App[str]):
             self._sample()
             self._reconcile(always=True)
             self.set_interval(RECONCILE_S, self._reconcile)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys typed right behind one that opens something are meant for what it opened.
+
+        They were on their way to what had the focus before: they come back from there unused, and are sent on.
+        """
+        if isinstance(event, events.Key):
+            here = self.focused or self.screen
+            if not event.is_forwarded:
+                self._aimed[event] = here
+                if event.key == "escape":
+                    self.clear_notifications()
+            elif self._aimed.get(event, here) is not here:
+                again = events.Key(event.key, event.character)
+                self._aimed[again] = here
+                here._forward_event(again)
+                return
+        await super().on_event(event)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """What is said of models holds their names: it is made safe here, for all who say something."""
+        title, message = toast(title, message)
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
 
     def _ended_by(self, number: signal.Signals) -> None:
         self.exit(return_code=128 + number, result=self.parting_words())

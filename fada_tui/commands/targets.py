@@ -37,4 +37,4 @@ def section_of(selection: Selection) -> str | None:
 
 def times(word: str, number: int) -> str:
     """``done``, ``done ×3``."""
-    return f"{word} ×{number}" if number > 1 else word
+    return f"{word} ×{number:,}" if number > 1 else word

@@ -16,7 +16,7 @@ from textual.widgets import Input, Label, Static
 
 from db.tracker.proposals import proposed_notes
 from db.tracker.rows import Model, Proposal
-from fada_tui.text import printable
+from fada_tui.text import as_meant, printable
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class AcceptScreen(ModalScreen[Decision | None]):
         super().__init__()
         self._model = model
         self._proposal = proposal
-        self._notes = printable(proposed_notes(model, proposal))
+        self._notes = proposed_notes(model, proposal)
 
     def compose(self) -> ComposeResult:
         proposal = self._proposal
@@ -55,18 +55,18 @@ class AcceptScreen(ModalScreen[Decision | None]):
             yield from _fact("Status", f"{self._model.status} → {proposal.status}")
             with Horizontal(classes="field"):
                 yield Label(Content("Notes"))
-                yield Input(value=self._notes, id="notes", select_on_focus=False)
+                yield Input(value=printable(self._notes), id="notes", select_on_focus=False)
             for alarm in proposal.alarms:
                 yield Static(Content(printable(f"⚠ {alarm}")), classes="alarm")
             yield Label(Content("enter accepts · n edits the notes · d dismisses it · esc later"), classes="help")
 
     @on(Input.Submitted)
     def action_accept(self) -> None:
-        notes = self.query_one("#notes", Input).value
-        kept = notes == printable(self._model.notes or "")
+        written = self.query_one("#notes", Input).value
         # What cannot be shown as it is must not be written as it is shown.
-        text = proposed_notes(self._model, self._proposal) if notes == self._notes else notes.strip()
-        self.dismiss(Decision(True, None if kept else text))
+        notes = as_meant(self._notes, written)
+        kept = written == printable(self._model.notes or "")
+        self.dismiss(Decision(True, None if kept else notes if notes == self._notes else notes.strip()))
 
     def action_refuse(self) -> None:
         self.dismiss(Decision(False))

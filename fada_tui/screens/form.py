@@ -19,7 +19,7 @@ from textual.suggester import Suggester
 from textual.widgets import Input, Label, Static
 
 from fada_tui.sources.trouble import explain
-from fada_tui.text import printable
+from fada_tui.text import as_meant, printable
 
 
 @dataclass(frozen=True)
@@ -134,11 +134,7 @@ class FormScreen(ModalScreen[ResultT | None], Generic[ResultT]):
     @property
     def values(self) -> dict[str, str]:
         """What is written in each field; what was only shown in place of its own text counts as that text."""
-        written = {field.name: self.input_of(field.name).value.strip() for field in self.fields}
-        return {
-            field.name: field.value if written[field.name] == printable(field.value) else written[field.name]
-            for field in self.fields
-        }
+        return {field.name: as_meant(field.value, self.input_of(field.name).value.strip()) for field in self.fields}
 
     @on(Input.Submitted)
     def action_submit(self) -> None:

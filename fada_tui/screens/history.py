@@ -13,12 +13,14 @@ from fada_tui.commands import tracking
 from fada_tui.format import count
 from fada_tui.screens.live import LiveScreen
 from fada_tui.screens.modelrows import change_lines
-from fada_tui.widgets.line import Row
+from fada_tui.widgets.line import Row, cut
 
 if TYPE_CHECKING:
     from fada_tui.screens.dashboard import Dashboard
 
 SHOWN = 1000
+_NAME = 30
+"""Cells of a model's name among the keys."""
 _KEYS = "j k scroll · u undo · U redo · y copy · esc back"
 
 
@@ -28,7 +30,7 @@ class HistoryScreen(LiveScreen):
     BINDINGS: ClassVar[list[BindingType]] = [("u", "undo", "undo"), ("U", "redo", "redo"), ("o", "only", "only one")]
 
     def __init__(self, panel: Dashboard, model: str | None) -> None:
-        super().__init__(panel.panel_app.home, "History", f"{_KEYS} · o only {model}" if model else _KEYS)
+        super().__init__(panel.panel_app.home, "History", f"{_KEYS} · o only {cut(model, _NAME)}" if model else _KEYS)
         self._panel = panel
         self._model = model
         self._narrow = False

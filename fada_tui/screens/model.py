@@ -18,7 +18,8 @@ from fada_tui.widgets.line import Row
 if TYPE_CHECKING:
     from fada_tui.screens.dashboard import Dashboard
 
-_KEYS = "esc back · s status · n note · e evaluate · f fine-tune · A alias · u undo · p proposal · y copy"
+# Cut between two keys at 80 columns.
+_KEYS = "esc · s status · n note · A alias · p proposal · e eval · f fine-tune · u undo · y copy"
 
 
 class ModelScreen(LiveScreen):

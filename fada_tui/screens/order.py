@@ -61,6 +61,8 @@ class OrderScreen(ModalScreen[Order | None]):
         Binding("space,a", "take(True)", "as one list"),
         Binding("j,down", "move(1)", "down"),
         Binding("k,up", "move(-1)", "up"),
+        Binding("g,home", "edge(-1)", "first"),
+        Binding("G,end", "edge(1)", "last"),
     ]
 
     def __init__(self, columns: Sequence[str], order: Order) -> None:
@@ -97,3 +99,6 @@ class OrderScreen(ModalScreen[Order | None]):
 
     def action_move(self, steps: int) -> None:
         self.list.move(steps)
+
+    def action_edge(self, direction: int) -> None:
+        self.list.edge(direction)

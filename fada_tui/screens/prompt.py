@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Input, Label, Static
 
-from fada_tui.text import printable
+from fada_tui.text import as_meant, printable
 
 
 class PromptScreen(ModalScreen[str | None]):
@@ -42,7 +42,7 @@ class PromptScreen(ModalScreen[str | None]):
     ) -> None:
         super().__init__()
         self._title_text = title
-        self._value = printable(value)
+        self._value = value
         self._facts = tuple(facts)
         self._help = help
         self._suggester = suggester
@@ -53,13 +53,14 @@ class PromptScreen(ModalScreen[str | None]):
             for fact in self._facts:
                 yield Static(Content(printable(fact)), classes="fact")
             with Vertical(classes="field"):
-                yield Input(value=self._value, id="text", select_on_focus=False, suggester=self._suggester)
+                yield Input(value=printable(self._value), id="text", select_on_focus=False, suggester=self._suggester)
             yield Label(Content(f"{self._help} · esc leaves it as it was"), classes="help")
 
     @on(Input.Submitted)
     def _written(self, event: Input.Submitted) -> None:
-        # Unchanged means untouched: what cannot be shown as it is must not be written as it is shown.
-        self.dismiss(None if event.value == self._value else event.value.strip())
+        # What cannot be shown as it is must not be written as it is shown.
+        text = as_meant(self._value, event.value)
+        self.dismiss(None if text == self._value else text.strip())
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -38,7 +38,7 @@ class LadderView(LineView):
     def _step(self, step: str, width: int) -> Row:
         here = self._stand.count(step)
         sign = "●" if here else "○"
-        figure = f"{here} " if here and len(self._stand) > 1 else ""
+        figure = f"{here:,} " if here and len(self._stand) > 1 else ""
         return Row(spread(((f" {sign} ", "dim"), (step, status_span(step)[1])), ((figure, "dim"),), width), step)
 
     def first_row(self) -> int:
@@ -64,6 +64,8 @@ class StatusScreen(ModalScreen[str | None]):
         Binding("enter,space", "take", "choose"),
         Binding("j,down", "move(1)", "down"),
         Binding("k,up", "move(-1)", "up"),
+        Binding("g,home", "edge(-1)", "first"),
+        Binding("G,end", "edge(1)", "last"),
     ]
 
     def __init__(self, models: Sequence[Model], step: int) -> None:
@@ -91,3 +93,6 @@ class StatusScreen(ModalScreen[str | None]):
 
     def action_move(self, steps: int) -> None:
         self.ladder.move(steps)
+
+    def action_edge(self, direction: int) -> None:
+        self.ladder.edge(direction)

@@ -62,11 +62,17 @@ class SyncScreen(FullScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.view.show([Row((("Reading the note and the file …", "dim"),))])
-        self._read_plan()
+        self._begin()
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw)
+
+    def _begin(self) -> None:
+        """Read both sides; what was chosen of an earlier plan belongs to that."""
+        self._busy = True
+        self.chosen.clear()
+        self.view.show([Row((("Reading the note and the file …", "dim"),))])
+        self._read_plan()
 
     @work(thread=True, exit_on_error=False)
     def _read_plan(self) -> None:
@@ -86,18 +92,18 @@ class SyncScreen(FullScreen):
 
     @on(Planned)
     def _planned(self, event: Planned) -> None:
-        self.plan = event.plan
+        self._busy, self.plan = False, event.plan
         self.keys.update(Content(_CHOOSE if event.plan.conflicts else _PLAIN))
         self._draw()
 
     @on(Failed)
     def _failed(self, event: Failed) -> None:
-        """What went wrong, in place of the plan: it is made anew where the screen is opened again."""
+        """What went wrong, in place of the plan; enter makes it anew."""
         self._busy, self.plan = False, None
         width = max(20, self.view.scrollable_content_region.width)
         rows = [Row(((text, "error"),)) for text in wrap(event.text, width)]
         rows += [Row(((text, ""),)) for text in wrap(f"→ {event.hint}", width)] if event.hint else []
-        self.keys.update(Content("esc back; nothing was written"))
+        self.keys.update(Content("nothing was written · enter reads both again · esc back"))
         self.view.show(rows)
 
     @on(Applied)
@@ -130,7 +136,10 @@ class SyncScreen(FullScreen):
 
     def action_apply(self) -> None:
         plan = self.plan
-        if plan is None or self._busy:
+        if self._busy:
+            return
+        if plan is None:
+            self._begin()
             return
         if not (plan.incoming or plan.outgoing or plan.conflicts or plan.creates):
             self.dismiss()

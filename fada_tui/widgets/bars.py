@@ -72,7 +72,7 @@ class TopBar(OneLine):
         # Counted once and not at every sample of the machine: there may be 100,000.
         models = [model for model in tracker.models if not model.absent] if tracker else []
         tested = sum(model.is_tested for model in models)
-        self._models = f"  {len(models)} models · {tested} tested" if tracker else ""
+        self._models = f"  {count(len(models), 'model')} · {tested:,} tested" if tracker else ""
         self.rebuild()
 
     def watch_proposals(self) -> None:

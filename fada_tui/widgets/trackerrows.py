@@ -97,8 +97,24 @@ class TrackerRows(Rows):
     def _head(self, head: Head) -> Line:
         waiting = self._waiting.get(head.title, 0) if head.of == "section" else 0
         said = f"{count(waiting, 'proposal') if self._width >= _TUNED_FROM else f'{waiting} →'}  " if waiting else ""
-        figures: Line = ((said, "running"), (f"{head.done}/{head.total}", "dim"))
+        marked = self._marked_under.get(head.key, 0) if head.is_folded and self._shown.marked else 0
+        figures: Line = ((said, "running"), (f"{head.done:,}/{head.total:,}", "dim"))
+        if marked:
+            figures = ((f"{marked:,} •  ", "accent"), *figures)
         return spread(((f"{'▸' if head.is_folded else '▾'} {head.title}", "title"),), figures, self._width)
+
+    @cached_property
+    def _marked_under(self) -> dict[str, int]:
+        """Marked rows by the key of their head."""
+        tracker = self.arrangement.shelves.tracker
+        phases = {str(item.number): item.phase for item in tracker.items}
+        counts: dict[str, int] = {}
+        for key in self._shown.marked:
+            kind, _, rest = key.partition(":")
+            model = tracker.by_name.get(rest) if kind == "model" else None
+            head = f"phase:{phases.get(rest)}" if model is None else f"section:{model.section}"
+            counts[head] = counts.get(head, 0) + 1
+        return counts
 
     @cached_property
     def _waiting(self) -> dict[str, int]:
@@ -129,7 +145,9 @@ class TrackerRows(Rows):
         if run:
             return spread((), live_line(run), columns)
         proposal = self._shown.proposals.get(model.name)
-        proposed = f"→ {status_span(proposal.status)[0]} #{proposal.run}" if proposal else ""
+        # The alarm before the number, which may be cut.
+        alarm = "⚠" if proposal and proposal.alarms else ""
+        proposed = f"→ {status_span(proposal.status)[0]} {alarm}#{proposal.run}" if proposal else ""
         if proposed and self._width < _KIND_FROM:
             return ((left(proposed, columns), "running"),)
         word, token = status_span(model.status)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 
 from db.runs.rows import Run
@@ -13,7 +14,7 @@ from db.tracker.rows import Proposal, Section, Tracker
 from db.tracker.sync import SyncState
 from fada_tui.app import PanelApp
 from fada_tui.listing.order import Order
-from fada_tui.messages import NoteFileLoaded, ProposalsLoaded, RunsLoaded, SourceFailed, TrackerLoaded
+from fada_tui.messages import NoteFileLoaded, ProposalsLoaded, RunsLoaded, SourceFailed, TaskFailed, TrackerLoaded
 from fada_tui.screens.confirm import Choice, ConfirmScreen
 from fada_tui.screens.help import HelpScreen
 from fada_tui.sources.views import RunList, RunView
@@ -88,6 +89,31 @@ async def test_letters_are_text_while_the_filter_is_typed() -> None:
         await pilot.press("slash", "q", "z", "1")
         assert app.dashboard.filter_input.value == "qz1"
         assert not app.dashboard.has_class("-zoom")
+
+
+async def test_keys_typed_faster_than_the_filter_opens_are_text() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        for key in ("/", "q", "w", "3"):
+            app.post_message(events.Key({"/": "slash"}.get(key, key), key))
+        await pilot.pause()
+        assert app.dashboard.filter_input.value == "qw3"
+        assert app.dashboard.tracker.filter_text == "qw3"
+
+
+async def test_what_is_told_is_safe_and_leaves_the_panel_in_sight(until: Until) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await started(app, pilot)
+        app.post_message(TaskFailed("\x1b[31m\u202e" + "L" * 10_000, "M\x1b]0;x\x07" + "M" * 10_000, "what helps"))
+        await until(pilot, lambda: "→ what helps" in screen_text(app))
+        text = screen_text(app)
+        assert "\x1b" not in text and "\u202e" not in text
+        assert "^[[31m<U+202E>LLL" in text and "M^[]0;x^GMMM" in text
+        assert "MiniCPM-V-2.6" in text and "RTX 5090" in text
+        await pilot.press("escape")
+        await until(pilot, lambda: "what helps" not in screen_text(app))
 
 
 async def test_a_section_folds_and_the_cursor_stays() -> None:
@@ -389,12 +415,30 @@ async def test_all_fold_and_unfold_and_the_cursor_stands_on_the_head() -> None:
         assert len(pane.rows) == 13
 
 
+async def test_a_folded_head_says_how_many_are_marked_under_it() -> None:
+    first, second = panel.TRACKER.sections
+    mobile = replace(second, models=tuple(replace(model, section=second.title) for model in second.models))
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        app.post_message(TrackerLoaded(replace(panel.TRACKER, sections=(first, mobile))))
+        await pilot.pause()
+        pane = app.dashboard.tracker
+        pane.marked = frozenset({"item:1", "item:2", "model:SmolVLM-256M"})
+        assert not any("•" in plain([row]) for row in pane.rows if (row.key or "").startswith(("section:", "phase:")))
+        pane.fold_all()
+        heads = {row.key: plain([row]) for row in pane.rows}
+        assert "2 •  1/2" in heads["phase:Phase 1: Ground Truth Eval"]
+        assert "1 •  0/1" in heads[f"section:{mobile.title}"]
+        assert "•" not in heads[f"section:{first.title}"]
+
+
 PROPOSAL = Proposal("Qwen3-VL-8B", "Local tested", "Tested", 12, "gt", 1171.0, "81.1% GT (600 samples)", ("collapse",))
 
 
 @pytest.mark.parametrize(
     ("size", "said"),
-    [((80, 24), "→ tested #12"), ((160, 40), "local         →tested #12"), ((240, 60), "→ Tested #12  81.1% GT")],
+    [((80, 24), "→ tested ⚠#12"), ((160, 40), "local         →tested ⚠#…"), ((240, 60), "→ Tested #12  81.1% GT")],
 )
 async def test_a_proposal_is_shown_in_its_row_its_section_and_at_the_top(size: tuple[int, int], said: str) -> None:
     app = make_app()
@@ -448,3 +492,7 @@ async def test_of_very_many_rows_only_those_in_sight_are_made(until: Until, monk
         await pilot.pause()
         assert len(set(made)) < 8 * pane.size.height
         assert pane.key == "model:Model-1"
+        text = screen_text(app)
+        assert "20,000 models · 0 tested" in text and "0/20,000" in text
+        await pilot.press("g", "m")
+        await until(pilot, lambda: "status ×20,000" in screen_text(app))

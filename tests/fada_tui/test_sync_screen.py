@@ -102,6 +102,12 @@ async def test_a_file_that_changes_while_one_chooses_is_left_alone(
         await until(pilot, lambda: screen.plan is None)
         assert "changed while you were choosing" in " ".join(screen_text(app).replace("│", " ").split())
         assert (body(panel_home), shared_note.read_bytes()) == (before, on_disk)
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.plan is not None)
+        assert "72%" in screen_text(app) and (body(panel_home), shared_note.read_bytes()) == (before, on_disk)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is app.dashboard)
+        assert "~72% proxy" in body(panel_home).decode()
 
 
 async def test_a_note_from_nowhere_asks_for_its_file(panel_home: Home, tmp_path: Path, until: Until) -> None:

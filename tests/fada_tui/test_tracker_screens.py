@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+from textual import events
 from textual.widgets import Input
 
 from db.connect import connect
@@ -141,6 +143,44 @@ async def test_one_note_for_several_is_written_only_when_something_was_typed(pan
         assert models(panel_home)["MiniCPM-V-2.6"].notes == "again"
 
 
+async def test_a_note_typed_faster_than_its_prompt_opens_is_whole(panel_home: Home, until: Until) -> None:
+    app = PanelApp(panel_home)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: loaded(app))
+        await choose(app, pilot, "model:FetalCLIP")
+        for key in "nquiet":
+            app.post_message(events.Key(key, key))
+        app.post_message(events.Key("enter", "\r"))
+        await until(pilot, lambda: models(panel_home)["FetalCLIP"].notes)
+        assert models(panel_home)["FetalCLIP"].notes == "quiet"
+
+
+async def test_a_note_keeps_the_characters_that_are_shown_as_signs(panel_home: Home, until: Until) -> None:
+    notes = "\u200fשלום \u202eabc\u202c"
+    with closing(connect(panel_home.fada_db)) as conn:
+        edits.set_note(conn, "Molmo-7B", notes)
+    app = PanelApp(panel_home)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: loaded(app))
+        await choose(app, pilot, "model:Molmo-7B")
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, PromptScreen) and app.screen.query("#text"))
+        assert "<U+200F>" in screen_text(app) and "\u200f" not in screen_text(app)
+        await pilot.press("end", "!", "enter")
+        await until(pilot, lambda: models(panel_home)["Molmo-7B"].notes == f"{notes}!")
+
+
+async def test_the_ladder_goes_to_both_ends(panel_home: Home, until: Until) -> None:
+    app = PanelApp(panel_home)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: loaded(app))
+        await choose(app, pilot, "model:FetalCLIP")
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, StatusScreen) and app.screen.ladder.key == "TODO")
+        await pilot.press("G", "g", "G", "enter")
+        await until(pilot, lambda: models(panel_home)["FetalCLIP"].status == "Fine-tuned")
+
+
 async def test_a_model_is_added_to_the_section_of_the_cursor(panel_home: Home, until: Until) -> None:
     app = PanelApp(panel_home)
     before = body(panel_home)
@@ -200,10 +240,42 @@ async def test_a_form_shows_escapes_and_means_the_text_itself(panel_home: Home, 
         assert models(panel_home)["B"].section == title
 
 
+async def test_a_long_name_with_escapes_is_cut_among_the_keys(panel_home: Home, tmp_path: Path, until: Until) -> None:
+    name = "Esc\x1b[31m" + "L" * 10_000
+    note = tmp_path / "long.md"
+    note.write_text(f"| Model | Status |\n|---|---|\n| {name} | TODO |\n", encoding="utf-8")
+    with closing(connect(panel_home.fada_db)) as conn:
+        import_note(conn, note.read_bytes(), str(note), "user", path=note)
+    app = PanelApp(panel_home)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: loaded(app))
+        await choose(app, pilot, f"model:{name}")
+        await pilot.press("H")
+        await until(pilot, lambda: isinstance(app.screen, HistoryScreen) and "imported" in screen_text(app))
+        text = screen_text(app)
+        assert "\x1b" not in text and "o only Esc^[[31mLLL" in text.split("\n")[-1]
+        assert text.split("\n")[-1].endswith("…")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+async def test_no_key_of_the_detail_view_is_cut(panel_home: Home, until: Until, width: int) -> None:
+    app = PanelApp(panel_home)
+    async with app.run_test(size=(width, 24)) as pilot:
+        await until(pilot, lambda: loaded(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ModelScreen) and "In the note" in screen_text(app))
+        keys = screen_text(app).split("\n")[-1].strip()
+        whole = ("s status", "n note", "A alias", "p proposal", "e eval", "f fine-tune", "u undo", "y copy")
+        assert set(keys.removeprefix("esc").removeprefix(" · ").split(" · ")) <= set(whole)
+        assert "u undo" in keys
+
+
 def test_a_toast_names_some_and_counts_the_rest() -> None:
     told = brief([f"model {number}: {'x' * 10_000}" for number in range(100)])
-    assert told[-1] == "and 94 more"
+    assert told[-1] == "and 98 more"
     assert max(map(len, told)) <= 180
+    short = brief([f"model {number}: Status TODO → Tested" for number in range(100)])
+    assert len(short) == 7 and short[-1] == "and 94 more"
 
 
 async def test_order_is_chosen_and_reversed(panel_home: Home, until: Until) -> None:
