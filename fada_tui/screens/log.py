@@ -50,7 +50,8 @@ class LogScreen(FullScreen):
         window: Window
 
         def can_replace(self, message: Message) -> bool:
-            return isinstance(message, LogScreen.Moved) and message.window.target is None
+            """The newest window is enough, unless this one goes where somebody wanted to be."""
+            return isinstance(message, LogScreen.Moved) and self.window.target is None
 
     @dataclass
     class Searched(Message):
@@ -123,6 +124,8 @@ class LogScreen(FullScreen):
     def _scrolled(self) -> None:
         """The end in sight is followed, but not away from a match; left it is not."""
         view, window = self.log_view, self.log_view.window
+        if view.on_the_way:
+            return
         if window.following and not view.at_end:
             self._reader.stay()
         elif not window.following and view.at_end and window.end >= window.size and not view.needle.text:
@@ -132,6 +135,8 @@ class LogScreen(FullScreen):
     def _look_around(self) -> None:
         """Have more read before an edge of the window comes in sight; once, whatever is pressed meanwhile."""
         view = self.log_view
+        if view.on_the_way:
+            return
         window, height = view.window, view.size.height
         ask = (window.start, window.end, window.following)
         if ask != self._asked_for:

@@ -66,6 +66,8 @@ class LogView(FullView):
         self.current: int | None = None
         """Where the line begins that was found."""
         self._left = 0
+        self._goal: int | None = None
+        """The byte whose line comes on top with the next refresh."""
 
     def say(self, text: str) -> None:
         """A sentence in place of a log."""
@@ -73,15 +75,16 @@ class LogView(FullView):
 
     def take(self, window: Window) -> None:
         """Show a window: its end where it follows, its target, or what was in sight before."""
-        was, top = self.window, self.top_offset
+        was, top = self.window, self.top_offset if self._goal is None else self._goal
         self.window = window
         self.rebuild()
         if window.target is not None:
             self._show_line(window.target)
         elif window.following:
+            self._goal = None
             self.call_after_refresh(self.scroll_end, animate=False, force=True)
-        elif was.lines and (y := self._index(top)) != self.scroll_offset.y:
-            self.call_after_refresh(self.scroll_to, y=y, animate=False, force=True)
+        elif was.lines and self._index(top) != self.scroll_offset.y:
+            self._go(top)
 
     def mark(self, needle: Needle, current: int | None) -> None:
         """Show the matches, and which of them it is about."""
@@ -109,13 +112,29 @@ class LogView(FullView):
                 self._left = left
                 self.rebuild()
         y = max(0, index - self.size.height // 3) if self.current == offset else index
-        self.call_after_refresh(self.scroll_to, y=y, animate=False, force=True)
+        self._go(self._offset(y))
+
+    def _go(self, offset: int) -> None:
+        """To the line of a byte, once the window it is in has its height."""
+        self._goal = offset
+        self.call_after_refresh(self._arrive)
+
+    def _arrive(self) -> None:
+        if self._goal is not None:
+            y, self._goal = self._index(self._goal), None
+            self.scroll_to(y=y, animate=False, force=True, immediate=True)
+            self.post_message(self.Scrolled())
 
     def _index(self, offset: int) -> int:
         """The line that holds a byte."""
         return max(0, bisect_right(self.window.lines, offset, key=lambda line: line.start) - 1)
 
     # What is in sight
+
+    @property
+    def on_the_way(self) -> bool:
+        """Whether what is in sight is about to change, so that nothing should be made of it."""
+        return self._goal is not None
 
     @property
     def at_end(self) -> bool:

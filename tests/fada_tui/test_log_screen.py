@@ -10,6 +10,8 @@ from textual.widgets import Input
 
 from fada_tui.app import PanelApp
 from fada_tui.screens.log import LogScreen
+from fada_tui.sources.logfile import LogLine
+from fada_tui.sources.logreader import Window
 from tests.fada_tui import panel
 from tests.fada_tui.conftest import Until
 from tests.fada_tui.panel import make_app, screen_text
@@ -120,3 +122,18 @@ async def test_a_match_far_to_the_right_is_brought_into_sight(log: Path, until: 
         await pilot.press("right")
         await pilot.pause()
         assert "short" not in screen_text(app)
+
+
+async def test_a_window_that_comes_behind_the_one_asked_for_does_not_lead_away_from_it(log: Path, until: Until) -> None:
+    app, shown = screen(log)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.push_screen(shown)
+        await until(pilot, lambda: "line 99999" in screen_text(app))
+        shown._reader.stop()
+        lines = tuple(LogLine(number * 10, f"made {number}") for number in range(4_000))
+        start = Window(lines[:2_000], 0, 20_000, 10**6, following=False, target=0)
+        shown.post_message(LogScreen.Moved(start))
+        shown.post_message(LogScreen.Moved(replace(start, lines=lines, end=40_000, target=None)))
+        await until(pilot, lambda: len(shown.log_view.window.lines) == 4_000)
+        await until(pilot, lambda: not shown.log_view.on_the_way)
+        assert first_line(app) == "made 0"
