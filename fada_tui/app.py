@@ -90,7 +90,7 @@ class PanelApp(App[str]):
             self._watch()
             self._sample()
             self._reconcile(always=True)
-            self.set_interval(RECONCILE_S, self._reconcile)
+            self.set_interval(RECONCILE_S, self._keep_going)
 
     async def on_event(self, event: events.Event) -> None:
         """Keys typed right behind one that opens something are meant for what it opened.
@@ -165,6 +165,11 @@ class PanelApp(App[str]):
 
         with closing(connect(self.home.runs_db)) as conn:
             look(conn, self.home, always=always)
+
+    def _keep_going(self) -> None:
+        """Reconcile where something waits or runs; a panel at rest starts no thread and opens no file."""
+        if self.runs.active or self.runs.waiting:
+            self._reconcile()
 
     def choose_run(self, run_id: int | None) -> None:
         for call in self._watcher_calls:
