@@ -84,7 +84,7 @@ class LogView(FullView):
             self._goal = None
             self.call_after_refresh(self.scroll_end, animate=False, force=True)
         elif was.lines and self._index(top) != self.scroll_offset.y:
-            self._go(top)
+            self._go_to(top)
 
     def mark(self, needle: Needle, current: int | None) -> None:
         """Show the matches, and which of them it is about."""
@@ -112,9 +112,9 @@ class LogView(FullView):
                 self._left = left
                 self.rebuild()
         y = max(0, index - self.size.height // 3) if self.current == offset else index
-        self._go(self._offset(y))
+        self._go_to(self._offset(y))
 
-    def _go(self, offset: int) -> None:
+    def _go_to(self, offset: int) -> None:
         """To the line of a byte, once the window it is in has its height."""
         self._goal = offset
         self.call_after_refresh(self._arrive)
