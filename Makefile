@@ -13,7 +13,7 @@ export PYTHONSAFEPATH := 1
 # The gpu extra does not even import without a card, so it is installed only beside a working driver.
 HAS_GPU := $(shell nvidia-smi -L >/dev/null 2>&1 && echo yes)
 comma := ,
-EXTRAS := $(if $(HAS_GPU),gpu,train)$(comma)test
+EXTRAS := $(if $(HAS_GPU),gpu,train)$(comma)api$(comma)test
 
 .PHONY: help run demo test setup bench check clean
 

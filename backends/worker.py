@@ -49,10 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def for_attempt(spec: dict[str, Any], control: Control) -> dict[str, Any]:
-    """The frozen spec, but for the batch that is smaller since memory ran out."""
-    if control.batch is None:
-        return spec
-    return {**spec, "generation": {**(spec.get("generation") or {}), "batch_size": control.batch}}
+    """The frozen spec, but for a batch that is smaller since memory ran out, and a budget that was raised."""
+    if control.batch is not None:
+        spec = {**spec, "generation": {**(spec.get("generation") or {}), "batch_size": control.batch}}
+    if control.budget and spec.get("server"):
+        spec = {**spec, "server": {**spec["server"], **control.budget}}
+    return spec
 
 
 def run(job: Job) -> int:
@@ -100,7 +102,7 @@ def environment(spec: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, 
     changes["HF_HUB_DISABLE_TELEMETRY"] = "1"
     changes["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     source = (spec.get("model") or {}).get("source")
-    if source is None or Path(source).is_absolute():
+    if source is None or spec.get("server") or Path(source).is_absolute():
         changes["HF_HUB_OFFLINE"] = changes["TRANSFORMERS_OFFLINE"] = given.get("HF_HUB_OFFLINE") or "1"
     return changes
 

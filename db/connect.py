@@ -7,24 +7,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from db.versions import KNOWN
+
 BUSY_TIMEOUT_S = 30.0
 
 
-class SchemaTooOld(sqlite3.OperationalError):
-    """The database's ``user_version`` is behind this program; the command or the panel migrates it."""
+class SchemaMismatch(sqlite3.OperationalError):
+    """The database's ``user_version`` is not the one of this program."""
+
+
+class SchemaTooOld(SchemaMismatch):
+    """It is behind; the command or the panel migrates it."""
+
+
+class SchemaTooNew(SchemaMismatch):
+    """A newer version of this program has written it; this one leaves it alone."""
 
 
 def connect(
-    path: Path, *, read_only: bool = False, factory: type[sqlite3.Connection] = sqlite3.Connection
+    path: Path,
+    *,
+    read_only: bool = False,
+    any_version: bool = False,
+    factory: type[sqlite3.Connection] = sqlite3.Connection,
 ) -> sqlite3.Connection:
     """An autocommit connection (transactions are explicit), WAL, rows by name.
 
     Args:
         path: The database file; it is created (0600) unless ``read_only``.
         read_only: Refuse writes on this connection.
+        any_version: Open it also where it is one of a newer version: to look whether it is whole, or to lock it.
         factory: The class of the connection.
 
     Raises:
+        SchemaTooNew: It is one of HOME's, of a newer version of this program.
         sqlite3.OperationalError: The file cannot be opened.
     """
     if not read_only and not path.exists():
@@ -34,6 +50,8 @@ def connect(
         # WAL wants a file beside the database; where none can be made, what the database itself holds is read.
         conn.close()
         conn = _open(path, "ro&immutable=1", factory)
+    if not any_version:
+        _refuse_newer(conn, path)
     if not read_only:
         conn.execute("PRAGMA journal_mode=WAL")
         conn.execute("PRAGMA journal_size_limit=16777216")
@@ -53,6 +71,38 @@ def _open(path: Path, mode: str, factory: type[sqlite3.Connection]) -> sqlite3.C
     )
     conn.row_factory = sqlite3.Row
     return conn
+
+
+def _refuse_newer(conn: sqlite3.Connection, path: Path) -> None:
+    """Before the first write: what it must be like is not known here."""
+    known = KNOWN.get(path.name)
+    try:
+        have = user_version(conn)
+    except sqlite3.DatabaseError:
+        return  # what is wrong with it shows later
+    if known is not None and have > known:
+        conn.close()
+        raise too_new(path, have, known)
+
+
+def check_version(conn: sqlite3.Connection, known: int, path: Path) -> None:
+    """For those who never migrate, and for those whose program may have been replaced under them.
+
+    Raises:
+        SchemaTooOld: Run any ``fada`` command once.
+        SchemaTooNew: It is left to the newer version.
+    """
+    have = user_version(conn)
+    if have > known:
+        raise too_new(path, have, known)
+    if have < known:
+        raise SchemaTooOld(f"{path}: its schema ({have}) is older than this program ({known}); run `fada jobs` once")
+
+
+def too_new(path: Path, have: int, known: int) -> SchemaTooNew:
+    return SchemaTooNew(
+        f"{path}: written by a newer version of fada-tui (schema {have}, this one knows {known}) and left as it is"
+    )
 
 
 def _opens(conn: sqlite3.Connection) -> bool:

@@ -11,17 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from db.connect import SchemaTooOld, connect, immediate, user_version
+from db.connect import check_version, connect, immediate, too_new, user_version
 from db.home import Home
 
 if TYPE_CHECKING:
     import sqlite_utils
 
 Migration = Callable[["sqlite_utils.Database"], None]
-
-
-class SchemaTooNew(Exception):
-    """The database was written by a newer version of this program."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,11 @@ def _plans(home: Home) -> list[_Plan]:
 
 
 def needs_migration(home: Home) -> bool:
-    """True where a database is absent or behind. Imports nothing heavy."""
+    """True where a database is absent or behind. Imports nothing heavy.
+
+    Raises:
+        SchemaTooNew: A database comes from a newer version.
+    """
     for plan in _plans(home):
         if not plan.path.exists():
             return True
@@ -87,7 +87,7 @@ def _apply(conn: sqlite3.Connection, plan: _Plan) -> None:
     with immediate(conn):
         have = user_version(conn)
         if have > latest:
-            raise SchemaTooNew(f"{plan.path}: schema {have}, this program knows up to {latest}; update fada-tui")
+            raise too_new(plan.path, have, latest)
         database = sqlite_utils.Database(conn, execute_plugins=False)
         for step in plan.steps[have:]:
             step(database)
@@ -101,6 +101,6 @@ def require_current(conn: sqlite3.Connection, steps: Sequence[Migration], path: 
 
     Raises:
         SchemaTooOld: Run any ``fada`` command once.
+        SchemaTooNew: This program was replaced by a newer one.
     """
-    if user_version(conn) < len(steps):
-        raise SchemaTooOld(f"{path}: schema {user_version(conn)}, {len(steps)} needed; run `fada jobs` once")
+    check_version(conn, len(steps), path)

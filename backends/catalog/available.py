@@ -34,8 +34,8 @@ def no_route(entry: Entry) -> str | None:
         return None
     needs = " with " + ", ".join(entry.requires) if entry.requires else ""
     return {
-        "open_clip": "It needs open_clip, which is not installed: pip install open_clip_torch.",
-        "openai": "It is asked over the network, which this version does not do.",
+        "open_clip": "It needs open_clip, which is not installed: pip install 'fada-tui[contrastive]'.",
+        "openai": "It is asked over the network: name its server with --server.",
         "environment": f"Its code needs an environment of its own{needs}, which this version cannot run.",
     }.get(entry.loader, "There is nothing to load.")
 

@@ -61,6 +61,34 @@ def resolve_model(name: str, conn_tracker: sqlite3.Connection, user_file: Path |
     raise _unknown(name, conn_tracker, catalog)
 
 
+def resolve_served(name: str, conn_tracker: sqlite3.Connection, user_file: Path | None = None) -> ResolvedModel:
+    """As :func:`resolve_model` for a model that a server runs: any that the tracker or catalogue knows, or a hub id.
+
+    ``source`` is what a server that hosts it calls it; empty where the catalogue knows no such name.
+
+    Raises:
+        ModelError: Unknown (with the nearest names) or ambiguous.
+    """
+    from db.tracker.queries import find_models
+
+    name = name.strip()
+    try:
+        catalog = load_catalog(user_file or _user_file(conn_tracker))
+    except CatalogError as error:
+        raise ModelError(error.message, error.where, error.hint) from error
+    models = find_models(conn_tracker, name)
+    if len(models) > 1:
+        raise ModelError(f"{name!r} may mean {', '.join(model.name for model in models)}", hint="name one of them")
+    entry, variant = catalog.lookup(models[0].name if models else name) or (None, None)
+    tracked = models or (find_models(conn_tracker, entry.name) if entry else [])
+    if entry is None and not tracked and not _HUB_ID.fullmatch(name):
+        raise _unknown(name, conn_tracker, catalog)
+    tracker_name = tracked[0].name if len(tracked) == 1 else None
+    known_as = (entry.repo or "") if entry and entry.loader == "openai" else ""
+    shown = f"{entry.name}:{variant.name}" if entry and variant else (entry.name if entry else tracker_name or name)
+    return ResolvedModel(shown, tracker_name, known_as, "openai")
+
+
 def _is_folder(name: str) -> bool:
     return name.startswith((".", "/", "~")) or ("/" in name and Path(name).exists())
 
@@ -113,6 +141,11 @@ def _from_entry(
     from db.tracker.queries import find_models
 
     obstacle = no_route(entry)
+    if obstacle and entry.loader == "openai" and entry.runnable:
+        raise ModelError(
+            f"{entry.name} is asked over the network",
+            hint="name its server: --server NAME ([servers.NAME] in HOME/config.toml) or --server-url URL",
+        )
     if obstacle:
         near = _nearest_that_runs(entry, catalog)
         hint = f"the nearest that runs: {near}" if near else "`fada models` lists the others"

@@ -79,3 +79,21 @@ def composition_warnings(training: Composition, evaluation: Composition) -> list
     if cells:
         warnings.append(f"training lacks these questions of a category: {', '.join(cells)}")
     return warnings
+
+
+def composition_rows(counts: Composition, most: int = 8) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """A table: its head, then a row a category and one of the sums; the ``most`` commonest questions are columns."""
+    chosen = sorted(counts.topics, key=lambda topic: (-counts.topics[topic], topic))[:most]
+    topics = [topic for topic in counts.topics if topic in chosen]
+    rest = len(counts.topics) - len(topics)
+    head = ("category", "questions", *topics, *((f"{rest} more",) if rest else ()))
+
+    def row(name: str, total: int, cells: list[int]) -> tuple[str, ...]:
+        left = (f"{total - sum(cells):,}",) if rest else ()
+        return (name, f"{total:,}", *(f"{cell:,}" if cell else "–" for cell in cells), *left)
+
+    rows = [
+        row(name, total, [counts.cells.get((name, topic), 0) for topic in topics])
+        for name, total in counts.categories.items()
+    ]
+    return head, [*rows, row("all", counts.samples, [counts.topics[topic] for topic in topics])]

@@ -1,5 +1,8 @@
 """Images that training and evaluation share, found by perceptual hashes: copies that were resized or encoded anew.
 
+Copies to the byte are told from those that only look the same. What was hashed is kept on disk, see
+:mod:`backends.data.hashcache`.
+
 Difference hashes (dHash): one bit for each step to the right in a small version of the image, set where it gets
 brighter. The 64-bit one finds candidates; ultrasound images of one view are much alike, so a pair counts only if its
 256-bit hashes agree too. Of synthetic scans shrunk to a third or stored as JPEG of quality 40, 97 % are found, and no
@@ -11,8 +14,8 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from backends.data.images import ImageError, open_image
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 BITS = 64
 DISTANCE, FINE_DISTANCE = 4, 24
 """How many of 64 and of 256 bits may differ."""
+SHOWN = 3
+"""Pairs of images that are named; all are counted."""
 
 
 class ImageHash(NamedTuple):
@@ -40,6 +45,8 @@ class Overlap:
     image: str
     training_image: str
     distance: int
+    exact: bool = False
+    """The files are the same to the byte."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,10 @@ class Hashes:
 
     values: dict[str, ImageHash]
     failed: tuple[str, ...]
+    contents: dict[str, str] = field(default_factory=dict)
+    """Hash of the file's bytes, by image path, where it is known."""
+    whole: bool = True
+    """False where it was left off before all images were hashed."""
 
 
 def hashes(samples: Iterable[Sample]) -> Hashes:
@@ -117,6 +128,27 @@ def overlaps(
         if best is not None:
             found.append(Overlap(name, names[best[1]], best[0]))
     return sorted(found, key=lambda overlap: (overlap.distance, overlap.image))
+
+
+def shared_images(train: Hashes, test: Hashes) -> list[Overlap]:
+    """As :func:`overlaps`, with copies to the byte marked; these come first."""
+    same = {content: name for name, content in reversed(train.contents.items())}
+    found = {overlap.image: overlap for overlap in overlaps(train.values, test.values)}
+    for name, content in test.contents.items():
+        if content in same:
+            found[name] = Overlap(name, same[content], 0, exact=True)
+    return sorted(found.values(), key=lambda one: (not one.exact, one.distance, one.image))
+
+
+def overlap_words(found: Sequence[Overlap], images: int, runs: Sequence[int] = ()) -> str:
+    """``12 of 40 images were trained on by #3: 10 exact copies, 2 near ones (a.png = train/b.png, …)``."""
+    exact = sum(one.exact for one in found)
+    counts = [f"{exact} exact {'copy' if exact == 1 else 'copies'}"] if exact else []
+    counts += [f"{len(found) - exact} near one{'' if len(found) - exact == 1 else 's'}"] if exact < len(found) else []
+    pairs = ", ".join(f"{one.image} {'=' if one.exact else '≈'} {one.training_image}" for one in found[:SHOWN])
+    more = ", …" if len(found) > SHOWN else ""
+    by = f" by {', '.join(f'#{run}' for run in runs)}" if runs else ""
+    return f"{len(found)} of {images} images were trained on{by}: {', '.join(counts)} ({pairs}{more})"
 
 
 def _near(

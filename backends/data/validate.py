@@ -61,6 +61,8 @@ class DataReport:
     """How many more there are than ``faults`` lists."""
     composition: Composition | None = field(default=None, repr=False)
     """Per category and question."""
+    image_bytes: int = 0
+    """Of the files of all images that were found; about, where they lie in a table."""
 
 
 def validate(
@@ -128,8 +130,18 @@ def _check(
         faults=tuple(faults.listed),
         more_faults=faults.count - len(faults.listed),
         composition=counts,
+        image_bytes=images.bytes,
     )
     return report, faults.error() or (None if images.stats else _no_images(layout, image_root, root, images))
+
+
+def resolved_root(path: Path, given: Path | None, kind: str | None = None) -> Path:
+    """Where the image paths of a data file start: the folder given, or the one that is found.
+
+    Raises:
+        DataError: there is nothing that a job of ``kind`` could read.
+    """
+    return _root(find_layout(Path(path).expanduser().absolute(), kind), given)
 
 
 def _root(layout: Layout, given: Path | None) -> Path:
@@ -174,6 +186,7 @@ class _Images:
         """Place and text of the first :data:`LISTED`."""
         self.missing = 0
         self.refused = 0
+        self.bytes = 0
         self._layout = layout
         self._bad: set[tuple[str, str | None]] = set()
         self._reads_dicom = find_spec("pydicom") is not None
@@ -203,6 +216,7 @@ class _Images:
             self.refused += 1
         elif self._layout.format == "u2bench":
             self.stats[name] = f"{name}\n"  # the name holds a hash of the bytes
+            self.bytes += (sample.kind_data or {})["cell"][1] * 3 // 4  # base64, nearly all of the row
         else:
             problem = self._stat(name, sample.image_file)
             self.missing += problem is not None
@@ -218,6 +232,7 @@ class _Images:
         if status.st_size == 0:
             return f"the image {name} is empty"
         self.stats[name] = f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n"
+        self.bytes += status.st_size
         return None
 
 

@@ -72,6 +72,9 @@ def estimate(spec: Mapping[str, Any], *, cuda: bool | None = None) -> Estimate:
         size = 0 if kind == "run" else TOOL
         how = "a command of one's own: not estimated" if kind == "run" else "a tool without a model"
         return Estimate(size, 0, how, size, 0)
+    if (spec.get("model") or {}).get("loader") == "openai":
+        size = IMPORTS + (SCORER if (spec.get("scoring") or {}).get("embedding") else 0)
+        return Estimate(size, 0, "a server's model: a slot, and no memory of the card", size + HOST_SLACK, 0)
     on_card = device.startswith("cuda") or (device == "auto" and has_driver()) if cuda is None else cuda
     weights = _weights(spec.get("model") or {})
     training = spec.get("training") if kind == "finetune" else None

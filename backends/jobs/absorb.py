@@ -9,9 +9,12 @@ from typing import Any
 
 from backends.jobs.store import Attempt
 from db.runs.curves import Point, add_points, curve_id
+from db.runs.verdict import topic_in, verdict
 
 _decode = json.JSONDecoder().raw_decode
 _SCORE_KEYS = ("metric", "question", "category", "step")
+_VERDICTS = ("accuracy", "exact")
+"""Metrics that say of an answer whether it is right; the first one counts."""
 _RATE_MEMORY = 0.6
 _RATE_SPAN_S = 1.0
 _LIMIT = 1 << 62
@@ -32,6 +35,7 @@ class Absorber:
         self._attempt = attempt
         self._curves: dict[str, tuple[int, list[Point]]] = {}
         self._predictions: list[tuple[Any, ...]] = []
+        self._values: list[tuple[Any, ...]] = []
         self._messages: list[tuple[int, float | None, str, str]] = []
         self._row: dict[str, Any] = {}
         self._mark: tuple[float, int, float | None] | None = None
@@ -69,7 +73,36 @@ class Absorber:
             "output_tokens",
             "error",
         )
-        self._predictions.append((self._run, answer["id"], offset, *(_plain(answer.get(field)) for field in fields)))
+        image_path, category, question, prediction, reference, latency_s, tokens, error = map(
+            _plain, map(answer.get, fields)
+        )
+        topic = topic_in(answer["id"], image_path, question, answer.get("topic"))
+        texts = (image_path, category, question, prediction, reference, latency_s, tokens, error)
+        told = (topic, verdict(prediction, reference, error))
+        self._predictions.append((self._run, answer["id"], offset, *texts, *told))
+
+    def value(self, line: bytes) -> None:
+        """One line of values.jsonl; of an answer that is not there it says nothing."""
+        told = _object(line)
+        if told is None or not isinstance(told.get("id"), str):
+            return
+        values = {
+            name: float(one)
+            for name, one in told.items()
+            if name != "id" and type(one) in (int, float) and math.isfinite(one)
+        }
+        if values:
+            right = next((int(values[name] >= 0.5) for name in _VERDICTS if name in values), None)
+            self._values.append((next(iter(values.values())), json.dumps(values), right, self._run, told["id"]))
+
+    def flush_values(self) -> None:
+        """Write the values that were gathered beside their answers, which must be there by now."""
+        self._conn.executemany(
+            "UPDATE predictions SET score = ?, vals = ?, verdict = coalesce(?, verdict) WHERE run = ? AND id = ?",
+            self._values,
+        )
+        self._values.clear()
+        self.topics.add("predictions")
 
     def final_scores(self, scores: list[dict[str, Any]]) -> None:
         """scores.json replaces every score that grew while the run went on."""
@@ -92,7 +125,7 @@ class Absorber:
         if self._predictions:
             self._conn.executemany(
                 "INSERT OR REPLACE INTO predictions(run, id, position, image_path, category, question, prediction, "
-                "reference, latency_s, output_tokens, error) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                "reference, latency_s, output_tokens, error, topic, verdict) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 self._predictions,
             )
             self.topics.add("predictions")

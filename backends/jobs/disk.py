@@ -24,13 +24,15 @@ KINDS = ("checkpoints", "weights", "predictions", "logs", "databases", "other")
 KEEP = ("best", "last")
 """Which checkpoints of a fine-tune that is over can be kept: of the best held-out score, and the newest."""
 SCORE = "eval_exact"
+WHOLE = "whole"
+"""Empty file in a checkpoint's folder, written last."""
 _WEIGHTS = (".safetensors", ".gguf", ".onnx", ".bin", ".pt", ".onnx_data")
 _REMOVED = ".removed-"
 
 
 @dataclass(frozen=True)
 class RunUse:
-    """Bytes on the disk of one run's directory; ``prunable`` of them are checkpoints that `fada prune` removes."""
+    """Bytes on the disk of one run's directory; ``prunable`` of them are what `fada prune` removes."""
 
     run: int
     kinds: dict[str, int]
@@ -47,6 +49,13 @@ class DiskUse:
 
     kinds: dict[str, int]
     runs: tuple[RunUse, ...]
+    left: int = 0
+    """Bytes of runs whose removal was killed; `fada prune` removes these too."""
+
+    @property
+    def prunable(self) -> int:
+        """All that `fada prune` would free."""
+        return self.left + sum(use.prunable for use in self.runs)
 
     @property
     def total(self) -> int:
@@ -69,7 +78,7 @@ def disk_use(conn: sqlite3.Connection, home: Home) -> DiskUse:
         for path in _entries(entry) if entry == home.runs else [entry]:
             if path not in own:
                 kinds[_home_kind(home, path)] += bytes_of(path)
-    return DiskUse(dict(kinds), tuple(sorted(runs, key=lambda use: (-use.total, use.run))))
+    return DiskUse(dict(kinds), tuple(sorted(runs, key=lambda use: (-use.total, use.run))), left_bytes(home))
 
 
 def checkpoints(folder: Path) -> dict[int, Path]:
@@ -83,17 +92,32 @@ def checkpoints(folder: Path) -> dict[int, Path]:
 
 
 def to_prune(conn: sqlite3.Connection, home: Home, run_id: int, keep: tuple[str, ...] = KEEP) -> list[Path]:
-    """Checkpoints of a fine-tune that is over, but those to keep."""
+    """Checkpoints of a fine-tune that is over, but those to keep; and what a pruning that was killed has left.
+
+    One that was not written to its end is never kept: with it as the last, the run could not be resumed. One that
+    another run names as its model is always kept.
+    """
     run = get_run(conn, run_id)
     if run is None or run.kind != "finetune" or not run.is_over:
         return []
-    found = checkpoints(home.run_dir(run_id))
-    kept = set()
-    if "last" in keep and found:
-        kept.add(max(found))
-    if "best" in keep and found:
-        kept.add(_best(conn, run_id, list(found)))
-    return [path for step, path in found.items() if step not in kept]
+    folder = home.run_dir(run_id)
+    found = checkpoints(folder)
+    whole = [step for step, path in found.items() if (path / WHOLE).exists()]
+    kept = {step for step, path in found.items() if is_named(conn, path)}
+    if "last" in keep and whole:
+        kept.add(max(whole))
+    if "best" in keep and whole:
+        kept.add(_best(conn, run_id, whole))
+    return [path for step, path in found.items() if step not in kept] + _put_aside(folder / "checkpoints")
+
+
+def is_named(conn: sqlite3.Connection, checkpoint: Path) -> bool:
+    """Whether the spec of any run speaks of this folder, or of something in it."""
+    query = "SELECT 1 FROM runs WHERE instr(spec, :it) > 0 OR instr(spec, :in_it) > 0 LIMIT 1"
+    return any(
+        conn.execute(query, {"it": f'"{path}"', "in_it": f'"{path}/'}).fetchone() is not None
+        for path in {checkpoint, checkpoint.resolve()}
+    )
 
 
 def prune(conn: sqlite3.Connection, home: Home, run_id: int, keep: tuple[str, ...] = KEEP) -> int:
@@ -101,13 +125,11 @@ def prune(conn: sqlite3.Connection, home: Home, run_id: int, keep: tuple[str, ..
 
     The checkpoints are first put aside while nobody can resume the run, so that none is ever seen half removed.
     """
-    folder = home.run_dir(run_id)
     with immediate(conn):
-        if derive(folder).name not in END_STATES:
+        if derive(home.run_dir(run_id)).name not in END_STATES:
             return 0
         aside = [set_aside(path) for path in to_prune(conn, home, run_id, keep)]
-    aside += [path for path in _entries(folder / "checkpoints") if path.name.startswith(_REMOVED)]
-    return sum(discard(path) for path in dict.fromkeys(aside))
+    return sum(discard(path) for path in aside)
 
 
 def discard(folder: Path) -> int:
@@ -119,13 +141,23 @@ def discard(folder: Path) -> int:
 
 def set_aside(folder: Path) -> Path:
     """Rename a folder that is to be removed, so that a kill in the middle leaves nothing that looks whole."""
-    aside = folder.with_name(f"{_REMOVED}{folder.name}-{secrets.token_hex(4)}")
+    name = folder.name.removeprefix(_REMOVED)
+    aside = folder.with_name(f"{_REMOVED}{name.split('.')[0]}.{secrets.token_hex(4)}")
     return folder.rename(aside)
 
 
 def sweep(home: Home) -> int:
     """Remove what earlier removals that were killed have left in runs/; how many bytes that freed."""
-    return sum(discard(path) for path in _entries(home.runs) if path.name.startswith(_REMOVED))
+    return sum(discard(path) for path in _put_aside(home.runs))
+
+
+def left_bytes(home: Home) -> int:
+    """What :func:`sweep` would free."""
+    return sum(bytes_of(path) for path in _put_aside(home.runs))
+
+
+def _put_aside(folder: Path) -> list[Path]:
+    return sorted(path for path in _entries(folder) if path.name.startswith(_REMOVED))
 
 
 def parse_keep(text: str) -> tuple[str, ...]:
@@ -158,8 +190,13 @@ def run_use(conn: sqlite3.Connection, home: Home, run_id: int) -> RunUse:
     kinds: Counter[str] = Counter()
     for path, size in _walk(folder):
         kinds[_run_kind(path.relative_to(folder))] += size
-    prunable = sum(bytes_of(path) for path in to_prune(conn, home, run_id)) if kinds["checkpoints"] else 0
+    prunable = prunable_bytes(conn, home, run_id) if kinds["checkpoints"] else 0
     return RunUse(run_id, {kind: kinds[kind] for kind in KINDS if kinds[kind]}, prunable)
+
+
+def prunable_bytes(conn: sqlite3.Connection, home: Home, run_id: int, keep: tuple[str, ...] = KEEP) -> int:
+    """What pruning a run would free."""
+    return sum(bytes_of(path) for path in to_prune(conn, home, run_id, keep))
 
 
 def _run_kind(path: Path) -> str:

@@ -12,7 +12,9 @@ import json
 import os
 import signal
 import sqlite3
+import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 from backends.jobs import lock
@@ -23,10 +25,12 @@ from backends.jobs.files import complain
 from backends.jobs.ingest import ingest
 from backends.jobs.peaks import note_vram
 from backends.jobs.reconcile import set_reason, tick, waits_for, work_left, worker_pids
+from backends.jobs.spawn import start_dispatcher
+from backends.jobs.starts import Replaced, Starts
 from backends.telemetry.codec import to_dict
 from backends.telemetry.sample import Telemetry
 from backends.telemetry.sampler import Sampler
-from db.connect import bump, connect, immediate
+from db.connect import SchemaMismatch, SchemaTooNew, bump, connect, immediate
 from db.home import Home
 from db.migrate import require_current
 from db.runs.queries import active_runs, runs_in_state
@@ -51,6 +55,7 @@ class Dispatcher:
         self._sampled_at = 0.0
         self._held: dict[int, int] = {}
         self._energy = EnergyMeter(home)
+        self._starts = Starts()
 
     def serve(self) -> None:
         """Serve until no work is left."""
@@ -64,8 +69,8 @@ class Dispatcher:
         while True:
             pause = TICK_S
             try:
-                if not work_left(self._conn) or self._home.runs_db.stat().st_ino != self._inode:
-                    return  # nothing to do, or the index was set aside for a new one
+                if self._set_aside() or not work_left(self._conn):
+                    return
                 tick(self._conn, self._home)
                 self._record_sample()
                 self._start_what_fits()
@@ -76,21 +81,33 @@ class Dispatcher:
                 pause = TROUBLE_S
             time.sleep(pause)
 
+    def _set_aside(self) -> bool:
+        """The index was damaged, and is not in its place any more or has another in its place."""
+        try:
+            return self._home.runs_db.stat().st_ino != self._inode
+        except FileNotFoundError:
+            return True
+
     def _start_what_fits(self) -> None:
         assert self._sample is not None
         active = active_runs(self._conn)
         ready: list[Run] = []
         for run in runs_in_state(self._conn, "queued"):
             parents = waits_for(self._conn, run.id)
+            reason = self._starts.waits(run.id, run.attempt)
             if parents:
-                set_reason(self._conn, run.id, "after " + ", ".join(f"#{parent}" for parent in parents))
+                reason = "after " + ", ".join(f"#{parent}" for parent in parents)
+            if reason:
+                set_reason(self._conn, run.id, reason)
             else:
                 ready.append(run)
         capacity = capacity_of(self._sample)
         claims = [[self._claim(run, capacity) for run in runs] for runs in (ready, active)]
         verdicts = admit(claims[0], claims[1], capacity)
+        attempts = {run.id: run.attempt for run in ready}
         for verdict in verdicts:
             if verdict.reason is None and local.start(self._home, verdict.run):
+                self._starts.note(verdict.run, attempts[verdict.run])
                 ingest(self._conn, self._home, verdict.run)
             else:
                 set_reason(self._conn, verdict.run, verdict.reason)
@@ -161,30 +178,52 @@ def _may_pass(error: sqlite3.OperationalError | OSError) -> bool:
 def run(home: Home) -> None:
     """Serve while there is work. After letting the lock go it looks once more: work queued in that moment
     found the lock held, so nobody else was started for it.
+
+    Raises:
+        SchemaMismatch: The index is not one of this version.
     """
     while True:
         descriptor = lock.take(home.dispatcher_lock)
         if descriptor is None:
             return
-        conn = connect(home.runs_db)
         try:
-            require_current(conn, MIGRATIONS, home.runs_db)
-            Dispatcher(home, conn).serve()
+            overtaken = _serve_until_overtaken(home)
         finally:
             os.close(descriptor)
-        again = work_left(conn)
-        conn.close()
-        if not again:
+        if overtaken:
+            start_dispatcher(home)  # from what is on disk now
             return
+        if not home.runs_db.exists():
+            return  # whoever sets it aside makes a new one, and starts a dispatcher
+        with closing(connect(home.runs_db)) as conn:
+            if not work_left(conn):
+                return
 
 
-def main() -> None:
+def _serve_until_overtaken(home: Home) -> bool:
+    """Serve until no work is left, or, which is True, until a newer version of the program has come."""
+    with closing(connect(home.runs_db)) as conn:
+        require_current(conn, MIGRATIONS, home.runs_db)
+        try:
+            Dispatcher(home, conn).serve()
+        except (SchemaTooNew, Replaced) as error:
+            complain(f"dispatcher: {error}; a new one takes over")
+            return True
+    return False
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(prog="backends.jobs.dispatcher")
     parser.add_argument("--home", type=Path, required=True)
     args = parser.parse_args()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    run(Home(args.home))
+    try:
+        run(Home(args.home))
+    except SchemaMismatch as error:
+        complain(f"dispatcher: {error}")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -9,10 +9,11 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from backends.jobs.admission import Capacity, Claim, admit
 
+_NAMED = 3
 _MOST_UNLIKE = 4.0
 """An earlier run with up to this many times more or fewer questions says something about this one."""
 
@@ -40,11 +41,18 @@ class Span:
 
 @dataclass(frozen=True)
 class Forecast:
-    """``done_at`` is None where something is unknown; ``unknown`` says which runs nobody knows the length of."""
+    """``done_at``, the end of all that is not held, is None where something is unknown."""
 
     spans: tuple[Span, ...]
     done_at: float | None
     unknown: tuple[int, ...]
+    """Which runs nobody knows the length of."""
+    held: tuple[int, ...] = ()
+    paused: tuple[int, ...] = ()
+    behind_held: tuple[int, ...] = ()
+    """Those that wait, directly or not, for a held one."""
+    no_room: tuple[int, ...] = ()
+    """Those that do not fit beside what other people's processes hold, although nothing of ours runs."""
 
     def span(self, run: int) -> Span | None:
         return next((span for span in self.spans if span.run == run), None)
@@ -52,7 +60,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Past:
-    """An earlier run that was done in one attempt, in so many seconds."""
+    """An earlier run that was done in one attempt, in so many seconds, pauses left out."""
 
     spec: dict[str, Any]
     seconds: float
@@ -90,8 +98,29 @@ def forecast(works: Sequence[Work], capacity: Capacity, now: float) -> Forecast:
     spans = tuple(Span(work.run, starts.get(work.run), ends.get(work.run)) for work in works)
     counted = [span.end for span, work in zip(spans, works, strict=True) if work.state != "held"]
     known = [end for end in counted if end is not None]
-    unknown = tuple(work.run for work in works if work.seconds is None and work.state != "held")
-    return Forecast(spans, max(known) if known and len(known) == len(counted) else None, unknown)
+    return Forecast(
+        spans,
+        max(known) if known and len(known) == len(counted) else None,
+        tuple(work.run for work in works if work.seconds is None and work.state not in ("held", "paused")),
+        tuple(work.run for work in works if work.state == "held"),
+        tuple(work.run for work in works if work.state == "paused"),
+        tuple(sorted(_behind_held(works))),
+        tuple(work.run for work in waiting if _finds_no_room(work, unfinished, capacity)),
+    )
+
+
+def _behind_held(works: Sequence[Work]) -> set[int]:
+    held = {work.run for work in works if work.state == "held"}
+    behind: set[int] = set()
+    while more := {work.run for work in works if work.state == "queued" and (held | behind) & {*work.after}} - behind:
+        behind |= more
+    return behind
+
+
+def _finds_no_room(work: Work, unfinished: set[int], capacity: Capacity) -> bool:
+    """Whether a run that waits for nobody cannot start with the machine to itself."""
+    ready = not unfinished.intersection(work.after)
+    return ready and admit([_claim(work)], [], capacity)[0].reason is not None
 
 
 def _start_what_fits(
@@ -153,18 +182,37 @@ def _questions(spec: dict[str, Any]) -> int | None:
     return count if isinstance(count, int) and count > 0 else None
 
 
-def in_words(found: Forecast, now: float) -> str | None:
-    """``done by 07:40``, or whose length is not known; None where nothing is to be done."""
-    if not found.spans:
-        return None
+class Words(NamedTuple):
+    """Both empty where nothing is to be done."""
+
+    long: str
+    short: str
+
+
+def in_words(found: Forecast, now: float) -> Words:
+    """``done by 07:40``, or every reason why that is not known and what can be foreseen all the same."""
     if found.done_at is not None:
-        return f"done by {clock(found.done_at, now)}"
-    if not found.unknown:
-        return None
-    names = ", ".join(f"#{run}" for run in found.unknown[:5]) + (" …" if len(found.unknown) > 5 else "")
-    known = [span.end for span in found.spans if span.end is not None]
-    rest = f"; the others by {clock(max(known), now)}" if known else ""
-    return f"how long {names} will take is not known{rest}"
+        done = f"done by {clock(found.done_at, now)}"
+        left_out = f" without {_names(found.held)}, held" if found.held else ""
+        return Words(done + left_out, done)
+    if len(found.spans) == len(found.held):
+        return Words("", "")
+    reasons = [
+        (found.paused, "{} paused", "{} paused"),
+        (found.unknown, "how long {} will take is not known", "end of {} not known"),
+        (found.behind_held, "{} behind what is held", "{} behind what is held"),
+        (found.no_room, "{} does not fit beside what others hold", "no room for {}"),
+    ]
+    said = [(long.format(_names(runs)), short.format(_names(runs))) for runs, long, short in reasons if runs]
+    ends = [span.end for span in found.spans if span.end is not None]
+    rest = [f"what can be foreseen by {clock(max(ends), now)}"] if ends else []
+    if not said:
+        return Words("; ".join(["when it is done is not known", *rest]), "end not known")
+    return Words("; ".join([*(long for long, _ in said), *rest]), said[0][1])
+
+
+def _names(runs: Sequence[int]) -> str:
+    return ", ".join(f"#{run}" for run in runs[:_NAMED]) + (" …" if len(runs) > _NAMED else "")
 
 
 def clock(at: float, now: float) -> str:

@@ -17,13 +17,15 @@ from backends.jobs.files import read_json
 from backends.jobs.labels import read_labels
 from backends.jobs.state import State, derive
 from backends.jobs.store import Attempt, read_spec
-from db.connect import SchemaTooOld, bump, immediate, user_version
+from db.connect import bump, check_version, immediate
 from db.home import Home
 from db.runs.curves import forget_curves, last_time
 from db.runs.due import clear_due
 from db.runs.rows import END_STATES, SCHEMA_VERSION
+from db.runs.verdict import verdict
 
 CHUNK = 4 << 20
+VALUES = "values.jsonl"
 _OF_EVENTS = ("messages", "checkpoints", "scores")
 _PER_RUN = ("dependencies", "offsets", "messages", "checkpoints", "predictions", "scores")
 
@@ -34,12 +36,12 @@ def ingest(conn: sqlite3.Connection, home: Home, run_id: int) -> str | None:
     A state becomes terminal only in the transaction that has taken in the last complete line.
 
     Raises:
-        SchemaTooOld: The index is one of an earlier version; a job never migrates it.
+        SchemaMismatch: The index is one of an earlier version (a job never migrates it) or of a later one.
     """
     while True:
         with immediate(conn):
-            if user_version(conn) < SCHEMA_VERSION:
-                raise SchemaTooOld(f"{home.runs_db}: its schema is older than this program; run `fada jobs` once")
+            # Inside the transaction: a newer version of the program may have come since the last look.
+            check_version(conn, SCHEMA_VERSION, home.runs_db)
             row = conn.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
             if row is None:
                 return None
@@ -135,6 +137,7 @@ def _take_files(conn: sqlite3.Connection, run_id: int, folder: Path, attempt: At
                 _set_offset(conn, run_id, "scores.json", 0)
             else:
                 _delete(conn, run_id, ("predictions",))
+                _set_offset(conn, run_id, VALUES, 0)
             offset = 0
         if size == offset:
             continue
@@ -144,9 +147,13 @@ def _take_files(conn: sqlite3.Connection, run_id: int, folder: Path, attempt: At
             end = start + len(line) + 1
         if end != offset:
             _set_offset(conn, run_id, name, end)
+            if name == "predictions.jsonl":
+                _set_offset(conn, run_id, VALUES, 0)  # an answer that was given again has lost its values
         whole = whole and size - end < CHUNK and not _has_line(path, end)
     _take_scores(conn, run_id, folder, absorber)
     absorber.flush()
+    if whole and not _take_values(conn, run_id, folder / VALUES, absorber):
+        whole = False
     topics |= absorber.topics
     return whole
 
@@ -165,6 +172,37 @@ def _take_scores(conn: sqlite3.Connection, run_id: int, folder: Path, absorber: 
     listed = document.get("scores")
     absorber.final_scores(listed if isinstance(listed, list) else [])
     _set_offset(conn, run_id, "scores.json", stamp)
+
+
+def _take_values(conn: sqlite3.Connection, run_id: int, path: Path, absorber: Absorber) -> bool:
+    """At most one chunk of the values of single answers, once all answers are in; False where there is more.
+
+    The file is replaced whole: a new one takes the place of every value.
+    """
+    try:
+        stamp = path.stat().st_mtime_ns
+    except OSError:
+        stamp = 0
+    part = f"{VALUES} read"
+    if stamp != _offset(conn, run_id, VALUES):
+        conn.create_function("verdict", 3, verdict, deterministic=True)
+        conn.execute(
+            "UPDATE predictions SET score = NULL, vals = NULL, verdict = verdict(prediction, reference, error) "
+            "WHERE run = ? AND vals IS NOT NULL",
+            (run_id,),
+        )
+        _set_offset(conn, run_id, VALUES, stamp)
+        _set_offset(conn, run_id, part, 0)
+        absorber.topics.add("predictions")
+    start = end = _offset(conn, run_id, part)
+    if not stamp or end >= path.stat().st_size:
+        return True
+    for begin, line in _lines(path, start, CHUNK):
+        absorber.value(line)
+        end = begin + len(line) + 1
+    absorber.flush_values()
+    _set_offset(conn, run_id, part, end)
+    return end == start or end >= path.stat().st_size
 
 
 def _lines(path: Path, offset: int, limit: int) -> Iterator[tuple[int, bytes]]:
@@ -215,7 +253,7 @@ def _update_row(conn: sqlite3.Connection, row: dict[str, Any], state: State, fol
         fresh["reason"] = _end_reason(conn, row["id"], state)
         fresh["ended"] = fresh["ended"] or row["ended"] or _last_seen(conn, row)
     elif state.name not in ("queued", "held"):
-        fresh["reason"] = None
+        fresh["reason"] = _asked(state)
     changed = {key: value for key, value in fresh.items() if row[key] != value}
     if changed:
         sets = ", ".join(f"{key} = ?" for key in changed)
@@ -227,6 +265,13 @@ def _labels(folder: Path) -> dict[str, Any]:
     labels = read_labels(folder)
     tags = json.dumps(labels.tags, ensure_ascii=False) if labels.tags else None
     return {"tags": tags, "note": labels.note or None, "archived": int(labels.archived)}
+
+
+def _asked(state: State) -> str | None:
+    """What a live run was asked to do and has yet to obey."""
+    if state.control.cancel is not None:
+        return "being stopped"
+    return "saving, then it stops" if state.control.stop else None
 
 
 def _end_reason(conn: sqlite3.Connection, run_id: int, state: State) -> str | None:

@@ -29,7 +29,7 @@ def check_inputs(spec: Mapping[str, Any], home: Home) -> None:
 def _paths(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     model, data = spec.get("model") or {}, spec.get("data") or {}
     held_out = (spec.get("training") or {}).get("eval_data") or {}
-    if str(model.get("source") or "").startswith("/"):
+    if model.get("loader") != "openai" and str(model.get("source") or "").startswith("/"):
         yield "model", model["source"]
     for name, part in (("data", data), ("held-out data", held_out)):
         if part:

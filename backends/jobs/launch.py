@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from backends.catalog.resolve import ModelError, ResolvedModel, resolve_model
+from backends.catalog.resolve import ModelError, ResolvedModel, resolve_model, resolve_served
 from backends.data.errors import DataError
 from backends.data.validate import DataReport, validate
 from backends.jobs.dispatcher import capacity_of
 from backends.jobs.errors import QueueError
 from backends.jobs.reservation import with_reservation
+from backends.jobs.served import served_model, with_server
+from backends.jobs.servers import Server
 from backends.jobs.settings import GENERATION, TEMPLATES, SettingError, check_settings, training_spec
 from backends.jobs.spec import model_content
 from backends.jobs.submit import need, submit
@@ -24,6 +26,8 @@ from db.home import Home
 
 EVAL_TASKS = ("gt", "proxy", "u2bench", "fetal-gauge", "perf", "zero-shot")
 EMBEDDING = "all-MiniLM-L6-v2"
+FLOORS = ("majority", "shuffled", "text_only")
+"""What a score can be asked to beat; the first two follow from the answers and are always there."""
 OF_TASK: Mapping[str, Mapping[str, Any]] = {
     "u2bench": {"max_new_tokens": 256},  # reports are long
     "perf": {"batch_size": 1},  # latency is that of one question
@@ -51,6 +55,9 @@ def plan_eval(
     name: str | None = None,
     held: bool = False,
     max_seconds: float | None = None,
+    server: Server | None = None,
+    send_images: bool = False,
+    floors: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The parts of an evaluation's spec, everything checked and nothing queued (for several that go in together).
 
@@ -64,27 +71,36 @@ def plan_eval(
         after_any: Start on any end of the runs in ``after``, not only when they are done.
         max_seconds: End an attempt that has run for so long, pauses left out; it can be resumed.
         name: What to call the model in the lists; default: its tracker name or folder name.
+        server: Where the model is asked, instead of loading it here.
+        send_images: A person has agreed that the images leave this machine for a hosted server.
+        floors: Of :data:`FLOORS`; ``text_only`` asks the model each distinct question once more, about a grey picture.
 
     Raises:
         QueueError: Model, data or a number is wrong, or the job can never fit this machine.
+        ConsentNeeded: Images would leave the machine and nobody has agreed to it.
     """
     if task not in EVAL_TASKS:
         raise QueueError(f"there is no evaluation kind {task!r}", hint=f"known: {', '.join(EVAL_TASKS)}")
     if limit is not None and limit < 1:
         raise QueueError(f"--limit {limit}: it must be at least 1")
-    resolved = _resolve(home, model)
+    resolved = _resolve(home, model) if server is None else _resolve(home, model, resolve_served)
+    if server is not None:
+        resolved, server = served_model(resolved, server, task, adapter)
     _check_route(resolved, task, adapter)
+    report = _validate(data, image_root, limit, task)
     parts: dict[str, Any] = {
         "kind": "eval",
         "task": task,
         "model": _model_part(home, resolved, adapter, name),
-        "data": data_part(_validate(data, image_root, limit, task), limit),
+        "data": data_part(report, limit),
         "generation": {**GENERATION, **OF_TASK.get(task, {}), **(generation or {})},
         "prompt": {"templates": list(TEMPLATES)} if task == "zero-shot" else None,
         "training": None,
-        "scoring": {"embedding": EMBEDDING if task == "gt" else None},
+        "scoring": {"embedding": EMBEDDING if task == "gt" else None, **_floors(floors, task)},
         **_common(after, after_any=after_any, held=held, max_seconds=max_seconds),
     }
+    if server is not None:
+        parts = with_server(home, parts, server, report, send_images)
     return reserved(home, parts)
 
 
@@ -215,10 +231,10 @@ def _common(after: Iterable[int], *, after_any: bool, held: bool, max_seconds: f
     }
 
 
-def _resolve(home: Home, model: str) -> ResolvedModel:
+def _resolve(home: Home, model: str, by: Callable[..., ResolvedModel] = resolve_model) -> ResolvedModel:
     try:
         with closing(connect(home.fada_db, read_only=True)) as conn:
-            return resolve_model(model, conn)
+            return by(model, conn)
     except ModelError as error:
         raise QueueError(error.message, where=error.where, hint=error.hint) from error
 
@@ -231,6 +247,18 @@ def _check_route(model: ResolvedModel, task: str, adapter: int | None) -> None:
         )
     if task == "zero-shot" and adapter is not None:
         raise QueueError("--adapter is of a chat model, and zero-shot needs a contrastive one", hint="leave it out")
+
+
+def _floors(wanted: Sequence[str], task: str) -> dict[str, Any]:
+    """The spec's part; nothing for those that cost nothing, which are always there."""
+    unknown = [name for name in wanted if name not in FLOORS]
+    if unknown:
+        raise QueueError(f"there is no floor {unknown[0]!r}", hint=f"known: {', '.join(FLOORS)}")
+    if "text_only" not in wanted:
+        return {}
+    if task not in ("gt", "proxy"):
+        raise QueueError(f"the floor text_only is not made for {task}", hint="it is for --kind gt and proxy")
+    return {"floors": ["text_only"]}
 
 
 def _validate(

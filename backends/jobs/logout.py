@@ -14,9 +14,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-LOGIND = tuple(Path(root, "systemd") for root in ("/usr/lib", "/run", "/etc"))
+LOGIND = tuple(Path(root, "systemd") for root in ("/usr/lib", "/usr/local/lib", "/run", "/etc"))
 _KEYS = ("KillUserProcesses", "KillOnlyUsers", "KillExcludeUsers")
+_LISTS = {"KillOnlyUsers": "", "KillExcludeUsers": "root"}
+"""Settings that hold names, and what they hold unless it is taken away."""
 _PATIENCE_S = 5.0
+_BOOTED = Path("/run/systemd/system")
+_LINGER = Path("/var/lib/systemd/linger")
+_CGROUP = Path("/proc/self/cgroup")
 _SESSION = re.compile(r"/session-[^/]*\.scope(/|$)", re.MULTILINE)
 
 
@@ -27,13 +32,16 @@ class Logout:
     kills: bool
     lingers: bool
     """The user's service manager, and what runs in its scopes, outlives the last session."""
+    told: bool = True
+    """False where neither logind nor its files said: systemd's own default, that it kills, is taken then."""
 
 
 def judge(settings: Mapping[str, str], user: Mapping[str, str], name: str) -> Logout:
-    """From logind's settings (`loginctl show`) and the user's properties (`loginctl show-user NAME`)."""
-    only, spared = (settings.get(key, default).split() for key, default in (("KillOnlyUsers", ""), (_KEYS[2], "root")))
+    """From logind's settings (`loginctl show-session`) and the user's properties (`loginctl show-user NAME`)."""
+    only, spared = (settings.get(key, default).split() for key, default in _LISTS.items())
     concerned = name not in spared and (not only or name in only)
-    return Logout(is_yes(settings.get("KillUserProcesses", "")) and concerned, is_yes(user.get("Linger", "")))
+    said = settings.get("KillUserProcesses")
+    return Logout(concerned and (said is None or is_yes(said)), is_yes(user.get("Linger", "")), said is not None)
 
 
 def is_yes(word: str) -> bool:
@@ -47,34 +55,43 @@ def read_properties(text: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, equals, value in pairs if equals}
 
 
-def read_settings(roots: Sequence[Path] = LOGIND) -> dict[str, str]:
+def read_settings(roots: Sequence[Path] | None = None) -> dict[str, str]:
     """Logind's own settings as ``logind.conf`` and its drop-ins have them; what none of them sets is not there.
 
+    Of several main files only the strongest is read; a drop-in replaces a weaker one of its name, and wins over any
+    main file. Lists of names grow from file to file until an empty one empties them.
+
     Args:
-        roots: The ``systemd`` folders, the weakest first. A drop-in wins over any main file.
+        roots: The ``systemd`` folders, the weakest first; default: this machine's.
     """
+    roots = LOGIND if roots is None else roots
+    main = [root / "logind.conf" for root in roots if (root / "logind.conf").exists()][-1:]
     drop_ins = {path.name: path for root in roots for path in sorted(root.glob("logind.conf.d/*.conf"))}
-    files = [root / "logind.conf" for root in roots] + [drop_ins[name] for name in sorted(drop_ins)]
     found: dict[str, str] = {}
-    for path in files:
+    for path in [*main, *(drop_ins[name] for name in sorted(drop_ins))]:
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
         for key, value in re.findall(r"^[ \t]*(Kill\w+)[ \t]*=[ \t]*(.*)$", text, re.MULTILINE):
-            found[key] = value.strip()
+            names = value.split()
+            if key in _LISTS and names:
+                names = list(dict.fromkeys([*found.get(key, _LISTS[key]).split(), *names]))
+            found[key] = " ".join(names)
     return found
 
 
 @cache
 def logout() -> Logout | None:
     """What logging out does here, asked once a process; None where there is no systemd."""
-    if not Path("/run/systemd/system").is_dir():
+    if not _BOOTED.is_dir():
         return None
     name = user_name()
-    settings = read_properties(_ask("loginctl", "show", *(f"--property={key}" for key in _KEYS))) or read_settings()
+    # Without a session `show-session` shows the manager's own properties.
+    manager = _ask("loginctl", "show-session", *(f"--property={key}" for key in _KEYS))
+    settings = read_properties(manager) or read_settings()
     user = read_properties(_ask("loginctl", "show-user", name, "--property=Linger"))
-    if not user and Path("/var/lib/systemd/linger", name).exists():
+    if not user and (_LINGER / name).exists():
         user = {"Linger": "yes"}
     return judge(settings, user, name)
 
@@ -114,7 +131,7 @@ def in_session(cgroup: str) -> bool:
 
 def _own_cgroup() -> str:
     try:
-        return Path("/proc/self/cgroup").read_text(encoding="ascii", errors="replace")
+        return _CGROUP.read_text(encoding="ascii", errors="replace")
     except OSError:
         return ""
 

@@ -6,9 +6,11 @@ import json
 import os
 import sqlite3
 import time
+from pathlib import Path
 
 from backends.jobs.admission import Capacity
 from backends.jobs.forecast import Forecast, Past, Work, expected_seconds, forecast
+from backends.jobs.store import read_attempt
 from backends.telemetry.codec import from_dict
 from db.runs.queries import earlier_runs, latest_samples, unfinished_runs
 from db.runs.rows import Run
@@ -30,18 +32,32 @@ def _work(conn: sqlite3.Connection, run: Run, exclusive: bool, now: float) -> Wo
 
 
 def _seconds(conn: sqlite3.Connection, run: Run, now: float) -> float | None:
-    """By its own rate; else as long as an earlier run like it took, less what is over."""
+    """By its own rate; else as long as an earlier run like it took, less what is over. Pauses are nobody's time."""
+    if run.is_active and run.reason:
+        return 0.0  # it was asked to stop, and does not go on to its end
     if run.eta_s is not None:
         return run.eta_s
     spec, pasts = earlier_runs(conn, run.id)
-    expected = expected_seconds(json.loads(spec), [Past(json.loads(past), seconds) for past, seconds in pasts])
+    runs = Path(run.run_dir).parent
+    expected = expected_seconds(
+        json.loads(spec),
+        (Past(json.loads(past), _worked(runs / str(one), 1, begin, end)) for one, past, begin, end in pasts),
+    )
     if expected is None:
         return None
+    if run.attempt > 1 and run.fraction:
+        return expected * (1 - run.fraction)
     if run.is_active and run.started is not None:
         # One that takes longer than the one before it has no known end.
-        left = expected - (now - run.started)
+        left = expected - _worked(Path(run.run_dir), run.attempt, run.started, now)
         return left if left > 0 else None
-    return expected * (1 - run.fraction) if run.attempt > 1 and run.fraction is not None else expected
+    return expected
+
+
+def _worked(folder: Path, attempt: int, begin: float, end: float) -> float:
+    """Seconds of an attempt between two moments, pauses left out."""
+    found = read_attempt(folder, attempt)
+    return max(0.0, end - begin) if found is None else found.worked_s(begin, end)
 
 
 def _capacity(conn: sqlite3.Connection, now: float) -> Capacity:

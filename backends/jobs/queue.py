@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,13 @@ from backends.jobs.launch import (
 )
 from backends.jobs.reconcile import tick_and_wake
 from backends.jobs.spawn import start_dispatcher
+from backends.jobs.state import derive
 from backends.jobs.submit import need, submit
 from db.connect import bump, connect, immediate
 from db.home import Home
 from db.runs.due import changing
 from db.runs.queries import runs_in_state, summary
-from db.runs.rows import Run
+from db.runs.rows import END_STATES, Run
 
 __all__ = [
     "QueueError",
@@ -80,7 +81,7 @@ def cancel(home: Home, run_id: int, reason: str = "cancelled by the user", save:
         ingest(conn, home, run_id)
         tick_and_wake(conn, home)
     if saving:
-        return [f"#{run_id} was asked to save and stop"]
+        return [f"#{run_id} was asked to save and stop; once it has, `fada resume {run_id}` goes on from there"]
     return [f"#{run_id} {'is being stopped' if run.is_active else 'was cancelled'}"]
 
 
@@ -172,14 +173,20 @@ def retry(home: Home, run_id: int) -> int:
     return submit(home, {**parts, "after": [], "retry_of": run_id})
 
 
-def resume(home: Home, run_id: int) -> int:
-    """Let a paused run go on, or queue the next attempt of one that ended unfinished; the same id."""
+def resume(home: Home, run_id: int, budget: Mapping[str, float] | None = None) -> int:
+    """Let a paused run go on, or queue the next attempt of one that ended unfinished; the same id.
+
+    Args:
+        budget: ``max_requests`` and ``max_cost`` of a run on a server, over all its attempts; kept where not given.
+    """
     with closing(connect(home.runs_db)) as conn:
         ingest(conn, home, run_id)
         run = need(conn, run_id)
         if run.state == "paused":
             _set_paused(conn, home, run_id, False)
             return run_id
+        if run.is_active:
+            _still_stopping(home, run_id, run.kind)
         if run.kind not in RESUMABLE:
             raise QueueError(f"run #{run_id} ({run.kind}) cannot be resumed", hint=f"`fada retry {run_id}` starts anew")
         if not run.is_over or (run.state == "done" and not summary(conn, run_id).get("stopped")):
@@ -187,15 +194,50 @@ def resume(home: Home, run_id: int) -> int:
         folder = home.run_dir(run_id)
         if not folder.is_dir():
             raise QueueError(f"run #{run_id} has no directory any more", where=str(folder))
-        check_inputs(store.read_spec(folder) or {}, home)
+        spec = store.read_spec(folder) or {}
+        check_inputs(spec, home)
+        changes = _budget(spec, store.read_control(folder).budget, budget)
         with changing(conn, run_id):
             begun = store.read_attempt(folder, run.attempt) is not None
-            store.change_control(folder, attempt=run.attempt + begun, cancel=None, stop=False, held=False, paused=False)
+            changes |= {"attempt": run.attempt + begun, "cancel": None, "stop": False, "held": False, "paused": False}
+            store.change_control(folder, **changes)
             conn.execute("UPDATE runs SET state = 'queued', reason = NULL WHERE id = ?", (run_id,))
             bump(conn, "runs")
         ingest(conn, home, run_id)
     start_dispatcher(home)
     return run_id
+
+
+def _budget(
+    spec: Mapping[str, Any], before: Mapping[str, float] | None, budget: Mapping[str, float] | None
+) -> dict[str, Any]:
+    """The change to the control file."""
+    if not budget:
+        return {}
+    server = spec.get("server")
+    if not server:
+        raise QueueError("a budget is for a model on a server", hint="resume it without --max-requests and --max-cost")
+    if "max_cost" in budget and (server.get("input_price") is None or server.get("output_price") is None):
+        raise QueueError("a budget of money needs prices, and this run has none", hint="give --max-requests")
+    return {"budget": {**(before or {}), **budget}}
+
+
+def _still_stopping(home: Home, run_id: int, kind: str) -> None:
+    """A run that was asked to end is not over yet.
+
+    Raises:
+        QueueError: When it can be resumed, and how.
+    """
+    control = store.read_control(home.run_dir(run_id))
+    if control.cancel is None and not control.stop:
+        return
+    if kind not in RESUMABLE:
+        raise QueueError(f"run #{run_id} is still being stopped", hint=f"then `fada retry {run_id}` starts it anew")
+    doing, when = ("saving", "saved") if control.cancel is None else ("being stopped", "stopped")
+    raise QueueError(
+        f"run #{run_id} is still {doing}: it can be resumed when it has {when}",
+        hint=f"`fada jobs` says `cancelled` then, and `fada resume {run_id}` goes on from there",
+    )
 
 
 def remove(home: Home, run_id: int, force: bool = False) -> list[str]:
@@ -210,34 +252,42 @@ def remove(home: Home, run_id: int, force: bool = False) -> list[str]:
         run = need(conn, run_id)
         if not run.is_over:
             raise QueueError(f"run #{run_id} is {run.state}", hint=f"end it first: `fada cancel {run_id}`")
-        waiting = [
-            row[0]
-            for row in conn.execute(
-                "SELECT d.run FROM dependencies d JOIN runs r ON r.id = d.run WHERE d.parent = ? AND r.state IN "
-                "('queued', 'held')",
-                (run_id,),
-            )
-        ]
-        if waiting:
-            raise QueueError(f"run #{run_id} is waited for by #{waiting[0]}", hint=f"`fada cancel {waiting[0]}` first")
-        live, over = users_of(conn, home, run_id)
-        if live:
-            raise QueueError(f"run #{run_id} is needed by #{live[0]}", hint=f"end it first: `fada cancel {live[0]}`")
-        if over and not force:
-            names = ", ".join(f"#{one}" for one in over)
-            raise QueueConflict(
-                f"{names} used what run #{run_id} left and could not be repeated without it",
-                hint=f"`fada rm {run_id} --force` removes it all the same",
-            )
         folder = home.run_dir(run_id)
-        with immediate(conn):
-            # In one step: what a kill leaves half removed must not look like a run that has yet to start.
+        # What is looked at and the removal are one step: nobody can resume it, or queue what needs it, in between.
+        # In two commits, so that whoever comes after a kill looks at a run whose directory is gone.
+        with changing(conn, run_id):
+            _check_unneeded(conn, home, run_id, force)
+            # What a kill leaves half removed must not look like a run that has yet to start.
             aside = set_aside(folder) if folder.is_dir() else None
             forget(conn, run_id)
             conn.execute("DELETE FROM runs WHERE id = ?", (run_id,))
             bump(conn, "runs", "scores")
     freed = discard(aside) if aside is not None else 0
     return [f"#{run_id} removed, {freed / 1e6:.1f} MB freed"]
+
+
+def _check_unneeded(conn: sqlite3.Connection, home: Home, run_id: int, force: bool) -> None:
+    """See :func:`remove`."""
+    run = need(conn, run_id)
+    if not run.is_over or derive(home.run_dir(run_id)).name not in END_STATES:
+        raise QueueError(f"run #{run_id} is not over", hint=f"end it first: `fada cancel {run_id}`")
+    rows = conn.execute(
+        "SELECT d.run FROM dependencies d JOIN runs r ON r.id = d.run WHERE d.parent = ? AND r.state IN "
+        "('queued', 'held')",
+        (run_id,),
+    )
+    waiting = [row[0] for row in rows]
+    if waiting:
+        raise QueueError(f"run #{run_id} is waited for by #{waiting[0]}", hint=f"`fada cancel {waiting[0]}` first")
+    live, over = users_of(conn, home, run_id)
+    if live:
+        raise QueueError(f"run #{run_id} is needed by #{live[0]}", hint=f"end it first: `fada cancel {live[0]}`")
+    if over and not force:
+        names = ", ".join(f"#{one}" for one in over)
+        raise QueueConflict(
+            f"{names} used what run #{run_id} left and could not be repeated without it",
+            hint=f"`fada rm {run_id} --force` removes it all the same",
+        )
 
 
 def wait(home: Home, run_ids: Iterable[int], on_change: Callable[[list[Run]], None] | None = None) -> list[Run]:

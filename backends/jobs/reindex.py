@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 import time
 from contextlib import closing
@@ -10,6 +12,7 @@ from backends.jobs.ingest import adopt, empty_index, ingest
 from backends.jobs.store import run_ids
 from db.connect import bump, connect, immediate
 from db.home import Home
+from db.migrate import migrate
 
 
 def reindex(home: Home) -> int:
@@ -31,10 +34,25 @@ def is_damaged(home: Home) -> bool:
     if not home.runs_db.exists():
         return False
     try:
-        with closing(connect(home.runs_db, read_only=True)) as conn:
+        with closing(connect(home.runs_db, read_only=True, any_version=True)) as conn:
             return bool(conn.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
-    except sqlite3.DatabaseError:
-        return True
+    except sqlite3.DatabaseError as error:
+        return (error.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def mend(home: Home) -> str | None:
+    """Where the index is damaged, set it aside and make a new one; the old one's new name, None where it is whole."""
+    descriptor = os.open(home.root / "reindex.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # whoever comes second finds it whole
+        if not is_damaged(home):
+            return None
+        kept = set_aside(home)
+        migrate(home)
+        reindex(home)
+        return kept
+    finally:
+        os.close(descriptor)
 
 
 def set_aside(home: Home) -> str:

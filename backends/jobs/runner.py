@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ class Runner:
         self._attempt = Attempt(number, runner=identity(os.getpid()), started=time.time())
         self._conn: sqlite3.Connection | None = None
         self._inode = 0
+        self._complaint = ""
         self._seen: tuple[int, ...] = ()
         self._asked_to_stop: str | None = None
         self._term_at: float | None = None
@@ -115,8 +117,8 @@ class Runner:
         if not outofmemory.ran_out(self._spec, last_event(self._folder)):
             return
         try:
-            self._conn = self._conn or connect(self._home.runs_db)
-            with immediate(self._conn):  # serialises those who change the control file
+            # Serialises those who change the control file, whatever version of the program has made the index.
+            with closing(connect(self._home.runs_db, any_version=True)) as conn, immediate(conn):
                 changes = outofmemory.once_more(self._spec, read_control(self._folder), ended)
                 if changes is not None:
                     change_control(self._folder, **changes)
@@ -152,6 +154,9 @@ class Runner:
         environment["FADA_EVENTS"] = str(self._folder / "events.jsonl")
         environment["FADA_RUN"] = str(self._id)
         environment["FADA_HOME"] = str(self._home.root)
+        key_name = (self._spec.get("server") or {}).get("key_env")
+        if key_name and key_name in os.environ:
+            environment[key_name] = os.environ[key_name]  # of a server's model: only this worker is given it
         command, cwd = self._command()
         return subprocess.Popen(
             command,
@@ -259,9 +264,15 @@ class Runner:
                 # At first, and where a damaged index was set aside for a new one.
                 self._conn, self._inode = connect(self._home.runs_db), inode
             ingest(self._conn, self._home, self._id)
-            self._seen = seen
+            self._seen, self._complaint = seen, ""
         except (sqlite3.Error, OSError) as error:
-            complain(f"the index was not updated: {error}")
+            self._complain_once(f"the index was not updated: {error}")
+
+    def _complain_once(self, text: str) -> None:
+        """It is tried again and again: what goes wrong each time is not said each time."""
+        if text != self._complaint:
+            self._complaint = text
+            complain(text)
 
     def _end(self, attempt: Attempt) -> None:
         """The exit record first; a full disk is waited for, since nothing else knows the exit code."""

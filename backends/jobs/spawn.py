@@ -26,6 +26,8 @@ def start_dispatcher(home: Home) -> None:
     with open_log(home.dispatcher_log) as log:
         started = _start(home, log, scope)
         if scope and not _took(started, home):
+            started.kill()  # one that hangs; had it become the dispatcher, there would be no need of another
+            started.wait()
             _start(home, log, [])
 
 
@@ -41,7 +43,7 @@ def _start(home: Home, log: IO[bytes], before: list[str]) -> subprocess.Popen[by
 
 
 def _took(started: subprocess.Popen[bytes], home: Home) -> bool:
-    """False where systemd-run could not do it (it becomes the dispatcher where it can)."""
+    """False where systemd-run could not do it, or hangs (it becomes the dispatcher where it can)."""
     deadline = time.monotonic() + _SCOPE_PATIENCE_S
     while time.monotonic() < deadline:
         if lock.is_held(home.dispatcher_lock):
@@ -49,4 +51,4 @@ def _took(started: subprocess.Popen[bytes], home: Home) -> bool:
         if started.poll() is not None:
             return started.returncode == 0
         time.sleep(0.02)
-    return True
+    return False

@@ -8,10 +8,12 @@ import os
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from backends.jobs.servers import deciding
 
 FORMAT = 1
 _PACKAGES = ("fada-tui", "torch", "transformers", "sentence-transformers", "peft", "trl", "unsloth", "tokenizers")
@@ -41,15 +43,19 @@ _DECIDES = (
 _HASHED_WHOLE = 256 << 20
 
 
-def freeze(parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Complete a spec with what is true now: versions, cwd, environment, time, and its fingerprint."""
+def freeze(parts: Mapping[str, Any], key_names: Container[str] = ()) -> dict[str, Any]:
+    """Complete a spec with what is true now: versions, cwd, environment, time, and its fingerprint.
+
+    Args:
+        key_names: Variables that hold keys, whatever they are called.
+    """
     spec = {
         "format": FORMAT,
         **parts,
         "versions": installed_versions(),
         "python": sys.executable,
         "cwd": _cwd(),
-        "env": safe_environment(os.environ),
+        "env": safe_environment(os.environ, key_names),
         "created": time.time(),
     }
     spec["fingerprint"] = fingerprint(spec)
@@ -70,6 +76,8 @@ def fingerprint(spec: Mapping[str, Any]) -> str:
     training = spec.get("training")
     if training:
         parts["training"] = {**training, "eval_data": _content(training.get("eval_data"))}
+    if spec.get("server"):
+        parts["server"] = deciding(spec["server"])
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -107,12 +115,16 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
-def safe_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment less anything that looks like a secret, by its name or its value."""
+def safe_environment(environment: Mapping[str, str], key_names: Container[str] = ()) -> dict[str, str]:
+    """The environment less anything that is a key by ``key_names`` or looks like a secret, by its name or its value."""
+    keys = [value for name, value in environment.items() if name in key_names and value]
     return {
         name: value
         for name, value in environment.items()
-        if name not in _NOT_OF_THE_JOB and not _SECRET_NAME.search(name) and not _SECRET_VALUE.search(value)
+        if name not in _NOT_OF_THE_JOB
+        and not _SECRET_NAME.search(name)
+        and not _SECRET_VALUE.search(value)
+        and not any(key in value for key in keys)
     }
 
 

@@ -36,6 +36,8 @@ class Control:
     """Questions to ask at once instead of what the spec says, for the same reason."""
     out_of_memory: int | None = None
     """The attempt that ran out of memory and was followed by another of itself; there is only one such."""
+    budget: dict[str, float] | None = None
+    """``max_requests`` and ``max_cost`` instead of what the spec of a run on a server says."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,9 @@ def write_control(folder: Path, control: Control) -> None:
 
 
 def change_control(folder: Path, **changes: Any) -> Control:
+    """Call as :func:`write_control`. What a newer version of the program has asked in words of its own stays."""
     control = replace(read_control(folder), **changes)
-    write_control(folder, control)
+    write_json(folder / "control.json", {**(read_json(folder / "control.json") or {}), **asdict(control)})
     return control
 
 

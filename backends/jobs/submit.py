@@ -9,6 +9,7 @@ from typing import Any
 from backends.jobs import store
 from backends.jobs.errors import QueueError
 from backends.jobs.ingest import ingest, insert_row
+from backends.jobs.servers import key_names
 from backends.jobs.spawn import start_dispatcher
 from backends.jobs.spec import freeze
 from db.connect import bump, connect, immediate
@@ -29,7 +30,8 @@ def submit(home: Home, parts: dict[str, Any]) -> int:
         for parent in parts.get("after") or ():
             _check_parent(conn, home, parent, bool(parts.get("after_any")))
         run_id = store.allocate(home)
-        spec = freeze({"id": run_id, **parts})
+        own_key = str((parts.get("server") or {}).get("key_env"))
+        spec = freeze({"id": run_id, **parts}, key_names(home.config) | {own_key})
         store.create(home, run_id, spec)
         with immediate(conn):
             insert_row(conn, run_id, spec, home.run_dir(run_id))

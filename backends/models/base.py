@@ -30,10 +30,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer. ``output_tokens`` counts what was generated, the end token included."""
+    """One answer. ``output_tokens`` counts what was generated, the end token included; None where a server does not
+    tell.
+    """
 
     text: str
-    output_tokens: int
+    output_tokens: int | None
 
 
 class VisionLanguageModel(Protocol):

@@ -19,7 +19,7 @@ from backends.jobs.job import JobError
 from backends.models.base import Reply, Request
 from backends.models.device import device_name, pick_device, set_threads
 
-OPEN_CLIP_HINT = "pip install open_clip_torch"
+OPEN_CLIP_HINT = "pip install 'fada-tui[contrastive]'"
 FETALCLIP_FILES = ("FetalCLIP_config.json", "FetalCLIP_weights.pt")
 """In numansaeed/fetalclip-model; a folder of one's own is read the same way."""
 

@@ -56,8 +56,7 @@ def compare_all(
 
 
 def _pair(a: Contestant, b: Contestant, metric: str, unlike: Sequence[str], seed: int) -> dict[str, Any]:
-    both = sorted(a.values.keys() & b.values.keys())
-    common = [key for key in both if normalise(a.answers[key].reference) == normalise(b.answers[key].reference)]
+    both, common = common_ids(a, b)
     row: dict[str, Any] = {"a": a.run, "b": b.run, "metric": metric, "n_common": len(common), "images": 0}
     row |= dict.fromkeys(("value_a", "value_b", "difference", "ci_low", "ci_high", "p", "p_holm"))
     warnings = [*_warnings(a, b, both, common), *a.notes, *b.notes]
@@ -73,6 +72,12 @@ def _pair(a: Contestant, b: Contestant, metric: str, unlike: Sequence[str], seed
         if interval:
             row |= {"ci_low": interval.low, "ci_high": interval.high}
     return row | {"warnings": list(dict.fromkeys(warnings))}
+
+
+def common_ids(a: Contestant, b: Contestant) -> tuple[list[str], list[str]]:
+    """The questions that have a value in both runs, and those of them with the same reference: these are compared."""
+    both = sorted(a.values.keys() & b.values.keys())
+    return both, [key for key in both if normalise(a.answers[key].reference) == normalise(b.answers[key].reference)]
 
 
 def _warnings(a: Contestant, b: Contestant, both: Sequence[str], common: Sequence[str]) -> list[str]:

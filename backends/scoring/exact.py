@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
-from functools import lru_cache
+from backends.data.normal import normalise
 
-
-@lru_cache(maxsize=1 << 16)
-def normalise(text: str) -> str:
-    """NFC, casefolded, white space collapsed, full stops at the end removed."""
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
-    return " ".join(folded.split()).rstrip(". ")
+__all__ = ["exact_match", "normalise"]
 
 
 def exact_match(prediction: str | None, reference: str) -> bool:

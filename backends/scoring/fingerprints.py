@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _PARTS = ("kind", "task", "prompt", "seed", "generation", "scoring")
+_SERVER = ("parameters", "image_format", "image_max_side", "system_role")
 _DATA = ("sha256", "limit", "format")
 _VERSIONS = ("torch", "transformers", "sentence-transformers", "peft", "tokenizers")
 
@@ -25,6 +26,8 @@ def unlike(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
 def _parts(spec: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for key in _PARTS:
         yield from _leaves(key, spec.get(key))
+    for key in _SERVER:
+        yield from _leaves(f"server.{key}", (spec.get("server") or {}).get(key))
     for name, part, keys in (("data", spec.get("data"), _DATA), ("versions", spec.get("versions"), _VERSIONS)):
         for key in keys:
             yield f"{name}.{key}", (part or {}).get(key)

@@ -86,6 +86,11 @@ def leaderboard(rows: Sequence[Mapping[str, Any]], model: str) -> list[dict[str,
     return beside("fetal-gauge", own, by="overall_acc")
 
 
+def is_right(answer: Answer, question: Question) -> bool:
+    """Whether the answer takes the right option."""
+    return _read(answer, question) == question.answer
+
+
 def _known(task: str | None) -> bool:
     return task is None or task in TASKS
 

@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-_FILES = {
-    "u2bench": "published_u2bench.csv",
-    "fetal-gauge": "published_fetal_gauge.csv",
-    "zero-shot": "published_fetalclip.csv",
-}
-_TEXTS = ("model", "category", "setting", "source", "verification", "note")
+from backends.leaderboard.published import published
+
+__all__ = ["OWN", "beside", "published", "references"]
+
 _LIKE_OURS = ("baseline", "zero-shot")
 OWN = "this run"
 """The ``verification`` of a row of one's own."""
-
-
-@cache
-def published(kind: str) -> tuple[Mapping[str, Any], ...]:
-    """The rows of a benchmark in their published order; numbers as floats, an empty cell as None.
-
-    Columns of U2-BENCH and FETAL-GAUGE accuracies are 0..1, those that end in ``_pct`` are per cent.
-    """
-    text = files("backends.scoring").joinpath(_FILES[kind]).read_text(encoding="utf-8")
-    return tuple(
-        {key: _cell(key, cell) for key, cell in row.items() if key is not None}
-        for row in csv.DictReader(text.splitlines())
-    )
-
-
-def _cell(column: str, cell: str) -> str | float | None:
-    if not cell:
-        return None
-    return cell if column in _TEXTS else float(cell)
 
 
 def beside(kind: str, own: Mapping[str, Any], by: str) -> list[dict[str, Any]]:

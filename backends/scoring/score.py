@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,15 @@ from backends.scoring.groups import Group, groups_of
 from backends.scoring.resampling import Statistic
 from backends.scoring.rows import RESAMPLES, Row, fields_of, finished, image_numbers, mean_row, set_floors
 from backends.scoring.topics import NORMALITY
-from backends.scoring.values import Values, cosine_values, exact_values, keyword_values, said_of, topic_values
+from backends.scoring.values import (
+    TEXT_ONLY,
+    Values,
+    cosine_values,
+    exact_values,
+    keyword_values,
+    said_of,
+    topic_values,
+)
 from backends.scoring.values import yardsticks as texts_of
 
 VERSION = 2
@@ -32,6 +40,7 @@ def score_answers(
     resamples: int = RESAMPLES,
     partial: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    text_only: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Score ``answers`` overall, per question (topic) and per category.
 
@@ -45,6 +54,7 @@ def score_answers(
         resamples: Of the bootstrap; 0 leaves proportions Wilson's interval and the rest none, in milliseconds.
         partial: Marks the rows as those of a run that goes on; they are without the metrics of single questions.
         progress: Called with (done, total) distinct texts embedded.
+        text_only: What the same model answered without seeing the image, by id: a floor of that name.
 
     Returns:
         Rows with ``metric``, ``question``, ``category``, ``value``, ``ci_low``, ``ci_high``, ``n`` (asked),
@@ -66,7 +76,7 @@ def score_answers(
     answers = sorted(answers, key=lambda answer: answer.id)
     images = image_numbers(answers)
     groups = groups_of(answers)
-    texts = texts_of(answers)
+    texts = texts_of(answers, text_only)
     measured: list[Values]
     if kind == "proxy":
         measured = [keyword_values(answers, texts, seed)]
@@ -109,7 +119,9 @@ def _normality_rows(
         wanted = Statistic(terms["own"], images[here], of) if normality.enough(terms["own"], images[here]) else None
         row = Row(group, wanted, fields_of(name, group, float(of(totals["own"]))))
         row.fields |= {"unparseable": unparseable} | (extra if name == "balanced_accuracy" else {})
-        set_floors(row, {floor: float(of(totals[floor])) for floor in ("majority", "shuffled")})
+        set_floors(
+            row, {floor: float(of(totals[floor])) for floor in ("majority", "shuffled", TEXT_ONLY) if floor in totals}
+        )
         row.fields["references"] = {"category_majority": float(of(totals["category_majority"]))}
         rows.append(row)
     return rows

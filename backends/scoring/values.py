@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,8 @@ from backends.scoring.topics import TOPIC_METRICS
 from backends.scoring.wording import keyword_recall
 
 Texts = dict[str, list[str]]
+TEXT_ONLY = "text_only"
+"""The floor of what the same model answers where it sees nothing."""
 
 PER_ANSWER = ("cosine", "exact", "keyword", *sorted({metric.name for metric in TOPIC_METRICS.values()}))
 """Metrics that are means over answers, so that two runs can be compared answer by answer."""
@@ -44,9 +46,10 @@ def said_of(answers: Sequence[Answer]) -> list[str]:
     return ["" if answer.failed or answer.empty else answer.prediction or "" for answer in answers]
 
 
-def yardsticks(answers: Sequence[Answer]) -> Texts:
-    """Answers that need no image: ``majority`` and ``category_majority``."""
-    return {"majority": floors.majority(answers), "category_majority": floors.category_majority(answers)}
+def yardsticks(answers: Sequence[Answer], text_only: Mapping[str, str] | None = None) -> Texts:
+    """Answers that need no image: ``majority``, ``category_majority``, and ``text_only`` where it is given (by id)."""
+    texts = {"majority": floors.majority(answers), "category_majority": floors.category_majority(answers)}
+    return texts if text_only is None else {**texts, TEXT_ONLY: [text_only.get(one.id, "") for one in answers]}
 
 
 def cosine_values(
@@ -58,26 +61,27 @@ def cosine_values(
     """Embedding cosine of answer and reference, in -1..1."""
     references, said = [answer.reference for answer in answers], said_of(answers)
     # In one call, so that progress counts once.
-    embedder.encode([*said, *references, *texts["majority"], *texts["category_majority"]], progress)
+    embedder.encode([*said, *references, *(text for column in texts.values() for text in column)], progress)
     there = np.array([bool(text) for text in said])
     vectors = embedder.encode(said) * there[:, None].astype(np.float32)
     own = np.where(there, embedder.cosine(said, references), 0.0)
     shuffled = expected_cosine([answer.topic for answer in answers], vectors, embedder.encode(references))
-    floor, reference = (embedder.cosine(texts[name], references) for name in ("majority", "category_majority"))
-    return replace(
-        _values("cosine", own, floor, shuffled, reference), share=False, extra={"embedding": embedder.loaded}
-    )
+    known = {
+        name: np.where([bool(text) for text in column], embedder.cosine(column, references), 0.0)
+        for name, column in texts.items()
+    }
+    return replace(_values("cosine", own, shuffled, known), share=False, extra={"embedding": embedder.loaded})
 
 
 def exact_values(answers: Sequence[Answer], texts: Texts) -> Values:
     """Exact match after normalising."""
     references, said = [answer.reference for answer in answers], said_of(answers)
-    own, floor, reference = (
-        np.array([exact_match(*pair) for pair in zip(column, references, strict=True)], np.float64)
-        for column in (said, texts["majority"], texts["category_majority"])
-    )
+
+    def values(column: Sequence[str]) -> Floats:
+        return np.array([exact_match(*pair) for pair in zip(column, references, strict=True)], np.float64)
+
     shuffled = expected_exact([answer.topic for answer in answers], said, references)
-    return _values("exact", own, floor, shuffled, reference)
+    return _values("exact", values(said), shuffled, {name: values(column) for name, column in texts.items()})
 
 
 def topic_values(answers: Sequence[Answer], texts: Texts, group: Group, seed: int) -> Values | None:
@@ -96,12 +100,9 @@ def keyword_values(answers: Sequence[Answer], texts: Texts, seed: int) -> Values
     def total(columns: Sequence[Floats]) -> Floats:
         return np.asarray(np.sum(columns, axis=0))
 
+    known = {name: total([{**one.floors, **one.references}[name] for one in found]) for name in texts}
     keyword = _values(
-        "keyword",
-        total([one.own for one in found]),
-        total([one.floors["majority"] for one in found]),
-        total([one.floors["shuffled"] for one in found]),
-        total([one.references["category_majority"] for one in found]),
+        "keyword", total([one.own for one in found]), total([one.floors["shuffled"] for one in found]), known
     )
     return replace(keyword, extra={"comparable": False})
 
@@ -123,28 +124,30 @@ def _by_text(
         whole[rows] = [one or 0.0 for one in column]
         return whole
 
-    floor, reference = (
-        spread([value(texts[key][row], answers[row].reference) for row in rows])
-        for key in ("majority", "category_majority")
-    )
+    known = {
+        key: spread([value(column[row], answers[row].reference) if column[row] else 0.0 for row in rows])
+        for key, column in texts.items()
+    }
     shuffled = expected(said, references, lambda text, reference: value(text, reference) or 0.0, seed)
     unparseable = np.zeros(len(answers), dtype=np.bool_)
     unparseable[rows] = [one is None for one in raw]
-    return _values(name, spread(raw), floor, spread(shuffled), reference, unparseable)
+    return _values(name, spread(raw), spread(shuffled), known, unparseable)
 
 
 def _values(
     name: str,
     own: Floats,
-    majority: Floats,
     shuffled: Floats,
-    category_majority: Floats,
+    known: Mapping[str, Floats],
     unparseable: NDArray[np.bool_] | None = None,
 ) -> Values:
+    """``known``: values of the yardsticks; what knows the category is a reference, the others are floors."""
     if unparseable is None:
         unparseable = np.zeros(len(own), dtype=np.bool_)
-    references = {"category_majority": category_majority}
-    return Values(name, own, {"majority": majority, "shuffled": shuffled}, references, unparseable)
+    references = {key: one for key, one in known.items() if key == "category_majority"}
+    found = {"majority": known["majority"], "shuffled": shuffled}
+    found |= {key: one for key, one in known.items() if key not in references}
+    return Values(name, own, found, references, unparseable)
 
 
 def per_answer(metric: str, answers: Sequence[Answer], embedder: Embedder | None = None) -> dict[str, float]:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).with_name("synonyms.toml")
+_BYTES = FILE.read_bytes()
+"""As it was when the program was: an upgrade while a job runs must not change it under the code."""
 SECTIONS = ("structures", "orientation", "planes", "biometry")
 
 Phrase = tuple[str, ...]
@@ -101,13 +103,13 @@ def negations() -> frozenset[str]:
 @cache
 def table() -> dict[str, Any]:
     """The file as it stands."""
-    return tomllib.loads(FILE.read_text(encoding="utf-8"))
+    return tomllib.loads(_BYTES.decode())
 
 
 @cache
 def version() -> str:
     """Changes with the file: 12 hexadecimal digits of its hash."""
-    return hashlib.sha256(FILE.read_bytes()).hexdigest()[:12]
+    return hashlib.sha256(_BYTES).hexdigest()[:12]
 
 
 def _singular(word: str) -> str:

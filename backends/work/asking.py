@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -49,6 +49,23 @@ class _Prepared:
     """What the model's ``prepare`` made of the requests; None where it failed or there is nothing to prepare."""
 
 
+class Asking(Protocol):
+    """What asks many questions: of a model that is loaded here, or of one on a server."""
+
+    batch_size: int
+    halved: int
+    ended: str | None
+    """Why it ended before all was asked, where that is no fault."""
+
+    def run(self, samples: Sequence[Sample], skip: Container[str] = ()) -> Generator[list[Asked]]: ...
+
+    def rest(self) -> list[Asked]:
+        """Begin nothing more; the results of what has begun."""
+
+    def facts(self) -> dict[str, Any]:
+        """For the run's summary."""
+
+
 class Asker:
     """Batches of at most ``batch_size``; the size stays halved after memory ran out (``halved`` counts how often).
 
@@ -66,6 +83,7 @@ class Asker:
         self.model = model
         self.batch_size = max(1, batch_size)
         self.halved = 0
+        self.ended: str | None = None
         self._remember = remember
         self._seed = seed
         self._readers = min(READERS, os.cpu_count() or 1) if model.device.startswith("cuda") else 1
@@ -98,6 +116,13 @@ class Asker:
         if self._failed:
             yield [asked for asked in self._failed if asked.sample.id not in skip]
 
+    def rest(self) -> list[Asked]:
+        """A batch is whole or was not begun."""
+        return []
+
+    def facts(self) -> dict[str, Any]:
+        return {}
+
     def _until_full(
         self, plan: BatchPlan, skip: Container[str], start: int
     ) -> Generator[list[Asked], None, Batch | None]:
@@ -119,7 +144,7 @@ class Asker:
             try:
                 image = images.open(sample)
             except ImageError as error:
-                prepared.failed.append(Asked(sample, None, None, _image_failure(sample, error)))
+                prepared.failed.append(Asked(sample, None, None, image_failure(sample, error)))
             else:
                 prepared.samples.append(sample)
                 prepared.requests.append(Request(image, question_messages(sample.question, sample.system)))
@@ -181,7 +206,7 @@ class Asker:
         return []
 
 
-def _image_failure(sample: Sample, error: ImageError) -> str:
+def image_failure(sample: Sample, error: ImageError) -> str:
     text = str(error)
     return text if sample.problem or text.startswith(sample.image_path) else f"{sample.image_path}: {text}"
 

@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+from backends.jobs.comparison import FORMAT, stamps
 from backends.jobs.files import write_json
 from backends.jobs.job import Job, JobError
 from backends.scoring.answer import Answer
+from backends.scoring.apart import explored
 from backends.scoring.compare import Contestant, compare_all, ranks
 from backends.scoring.embedding import Embedder, EmbeddingError
 from backends.scoring.fingerprints import unlike
 from backends.scoring.values import PER_ANSWER, per_answer
+from backends.work.parted import write_parted
 from backends.work.stored import Stored, stored_run
 
 
@@ -20,8 +23,12 @@ def run(job: Job) -> dict[str, Any]:
     """Compare ``runs`` (ids) by ``metrics``, on one ``question`` or ``category`` where named.
 
     Without metrics: ``keyword`` where all are proxy runs, else ``exact``, and ``cosine`` where all were scored with an
-    embedding. The first run's embedding is used for all. ``comparisons`` and ``ranks`` go to the run's scores.json,
-    shaped as :func:`backends.scoring.compare.compare_all` and :func:`backends.scoring.compare.ranks` say.
+    embedding; and ``also``, where that is one that can be compared answer by answer (else it is in ``left_out``).
+    The first run's embedding is used for all.
+
+    ``comparisons`` and ``ranks`` go to the run's scores.json, shaped as :func:`backends.scoring.compare.compare_all`
+    and :func:`backends.scoring.compare.ranks` say, ``explored`` as :func:`backends.scoring.apart.explored`, and where
+    they part as :mod:`backends.work.parted` says; ``inputs`` tell whether a run has changed since.
 
     Raises:
         JobError: fewer than two runs, one that cannot be read, or a metric that is not there.
@@ -30,26 +37,43 @@ def run(job: Job) -> dict[str, Any]:
     ids = list(dict.fromkeys(int(one) for one in arguments["runs"]))
     if len(ids) < 2:
         raise JobError("a comparison needs two runs", "fada compare RUN RUN…")
+    inputs = stamps(job.home, ids)
     stored = [stored_run(job, one) for one in ids]
     metrics = _metrics(arguments.get("metrics"), stored)
+    metrics, left_out = _with_also(metrics, arguments.get("also"), stored)
     job.events.started(device="cpu", versions={}, total=len(metrics), unit="metrics")
     embedder = _embedder(stored[0]) if "cosine" in metrics else None
     wanted = {key: arguments.get(key) for key in ("question", "category")}
     answers = {one.run: _chosen(one.answers, **wanted) for one in stored}
     differing = _differing(stored)
-    comparisons: list[dict[str, Any]] = []
-    ranked: list[dict[str, Any]] = []
+    document: dict[str, Any] = {"scores": [], "finished": True, "format": FORMAT, "inputs": inputs}
+    document |= {"metrics": metrics, "left_out": left_out, "comparisons": [], "ranks": [], "explored": []}
     seed = int(job.spec.get("seed") or 0)
+    compared: dict[str, list[Contestant]] = {}
     for done, metric in enumerate(metrics, 1):
-        runs = [_contestant(one, answers[one.run], metric, embedder) for one in stored]
-        comparisons += [row | wanted for row in compare_all(runs, metric, unlike=differing, seed=seed)]
-        ranked += [row | wanted for row in ranks(runs, metric, seed=seed)]
+        runs = compared[metric] = [_contestant(one, answers[one.run], metric, embedder) for one in stored]
+        document["comparisons"] += [row | wanted for row in compare_all(runs, metric, unlike=differing, seed=seed)]
+        document["ranks"] += [row | wanted for row in ranks(runs, metric, seed=seed)]
+        for a, b in combinations(runs, 2):
+            document["explored"] += explored(a, b, metric, seed=seed)
         job.events.progress(done, len(metrics), "metrics", "compare")
-    document: dict[str, Any] = {"scores": [], "finished": True, "comparisons": comparisons, "ranks": ranked}
+    document["parted"] = write_parted(job.dir, compared)
     if embedder:
         document["embedding"] = embedder.loaded
     write_json(job.dir / "scores.json", document)
-    return {"runs": ids, "metrics": metrics, "comparisons": len(comparisons)}
+    return {"runs": ids, "metrics": metrics, "comparisons": len(document["comparisons"])}
+
+
+def _with_also(metrics: list[str], also: str | None, stored: Sequence[Stored]) -> tuple[list[str], list[str]]:
+    """The metrics with one more where every run has values of it; else that one apart."""
+    if also is None or also in metrics:
+        return metrics, []
+    there = also in PER_ANSWER and (
+        all(one.embedding for one in stored)
+        if also == "cosine"
+        else all(per_answer(also, one.answers) for one in stored)
+    )
+    return ([also, *metrics], []) if there else (metrics, [also])
 
 
 def _metrics(named: Sequence[str] | None, stored: Sequence[Stored]) -> list[str]:

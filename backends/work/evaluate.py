@@ -14,16 +14,21 @@ from backends.jobs.files import write_json
 from backends.jobs.job import Job, JobError
 from backends.models.base import VisionLanguageModel
 from backends.models.device import versions
+from backends.models.openai_server import ServerModel
 from backends.scoring.answer import Answer
 from backends.scoring.duplicates import with_duplicates
 from backends.scoring.embedding import Embedder, EmbeddingError
 from backends.scoring.score import score_answers
 from backends.scoring.values import said_of
-from backends.work.asking import Asked, Asker
-from backends.work.common import Throttle, check_unchanged, generation_of, load_model, read_samples
+from backends.work.asking import Asked, Asker, Asking
+from backends.work.common import Throttle, check_unchanged, read_samples
 from backends.work.live import LiveScores
 from backends.work.predictions import Predictions
+from backends.work.serving import ServerAsker, open_model
 from backends.work.stored import other_scores
+from backends.work.textonly import ask_text_only, is_wanted
+from backends.work.trained import Trained, look
+from backends.work.values import values_of, write_values
 
 PROGRESS_EVERY_S = 0.25
 LIVE_RESAMPLES = 2_000
@@ -48,33 +53,52 @@ def evaluate(job: Job) -> dict[str, Any]:
     check_unchanged(data)
     samples = read_samples(data["path"], data.get("image_root"), data.get("limit"), seed, spec["task"])
     embedder = _embedder(spec["scoring"]["embedding"]) if spec["task"] == "gt" else None
-    model = load_model(job, generation_of(spec))
+    trained = look(job, samples)
+    model = open_model(job)
     predictions = Predictions(job.predictions)
     job.events.started(device=model.device, versions=versions(), total=len(samples), unit="samples")
     try:
-        speed = ask_all(job, asker_of(job, model), samples, predictions, _live(job, samples, embedder, seed))
+        speed = ask_all(job, asker_of(job, model), samples, predictions, _live(job, samples, embedder, seed, trained))
+        wanted = is_wanted(spec) and not speed["stopped"]
+        floor = ask_text_only(job, asker_of(job, model, "text_only."), samples) if wanted else None
+        if wanted and floor is None:
+            speed["stopped"] = f"{len(samples)} of {len(samples)} answers, and part of the floor text_only"
     finally:
         predictions.close()
     if speed["stopped"]:
         return {"stopped": speed["stopped"], "samples": len(samples), "seconds": speed["seconds"]}
     model.unload()
     answers = [predictions.answers[sample.id] for sample in samples]
-    return _summary(answers, _score(job, answers, embedder, seed), speed)
+    return _summary(answers, _score(job, answers, embedder, seed, trained, floor), speed)
 
 
-def asker_of(job: Job, model: VisionLanguageModel) -> Asker:
-    """Batches as the spec wants them, their sizes remembered in the run's directory."""
+def asker_of(job: Job, model: VisionLanguageModel, what: str = "") -> Asking:
+    """Batches as the spec wants them, their sizes remembered in the run's directory; of a server single requests.
+
+    Args:
+        what: A name for other questions than the run's own, whose batches are remembered apart.
+    """
+    if isinstance(model, ServerModel):
+        return ServerAsker(model, job.events.message)
     generation = job.spec["generation"]
     seed = int(job.spec.get("seed") or 0) if generation.get("do_sample") else None
-    return Asker(model, int(generation["batch_size"]), remember=job.dir / "batches.json", seed=seed)
+    return Asker(model, int(generation["batch_size"]), remember=job.dir / f"{what}batches.json", seed=seed)
 
 
-def _score(job: Job, answers: Sequence[Answer], embedder: Embedder | None, seed: int) -> list[dict[str, Any]]:
+def _score(
+    job: Job,
+    answers: Sequence[Answer],
+    embedder: Embedder | None,
+    seed: int,
+    trained: Trained,
+    text_only: Mapping[str, str] | None,
+) -> list[dict[str, Any]]:
     """The final scores, with an alarm for each other run that has the same; they are written to scores.json."""
     spec = job.spec
-    rows = score_answers(answers, kind=spec["task"], embedder=embedder, seed=seed)
-    rows = with_duplicates(rows, spec.get("fingerprint"), other_scores(job.home, job.run_id))
+    rows = score_answers(answers, kind=spec["task"], embedder=embedder, seed=seed, text_only=text_only)
+    rows = with_duplicates(trained.mark(rows, answers), spec.get("fingerprint"), other_scores(job.home, job.run_id))
     loaded = embedder.loaded if embedder else None
+    write_values(job.dir, values_of(answers, spec["task"], embedder))
     write_json(job.dir / "scores.json", {"scores": rows, "finished": True, "embedding": loaded})
     return rows
 
@@ -87,13 +111,13 @@ def _embedder(name: str) -> Embedder:
 
 
 def ask_all(
-    job: Job, asker: Asker, samples: Sequence[Sample], predictions: Predictions, live: LiveScores | None = None
+    job: Job, asker: Asking, samples: Sequence[Sample], predictions: Predictions, live: LiveScores | None = None
 ) -> dict[str, Any]:
     """Ask what has no answer yet, keep each answer as it is made, and tell how it goes, also the growing scores.
 
     Returns:
-        ``asked_now`` (questions), ``seconds``, ``tokens`` generated, ``halved`` (how often memory ran out) and
-        ``stopped``: None, or where it was asked to stop how far it came.
+        ``asked_now`` (questions), ``seconds``, ``tokens`` generated, ``halved`` (how often memory ran out),
+        ``stopped``: None, or where it was asked to stop or its budget ended how far it came; and the asker's facts.
 
     Raises:
         JobError: as :meth:`backends.work.asking.Asker.run`.
@@ -110,10 +134,11 @@ def ask_all(
         if live is not None:
             live.feed(predictions.answers)
         for results in batches:
-            for asked in results:
+            stop = done + len(results) < total and job.stop_requested()
+            for asked in [*results, *asker.rest()] if stop else results:
                 _keep(predictions, asked)
-                tokens += asked.reply.output_tokens if asked.reply else 0
-            done += len(results)
+                tokens += (asked.reply.output_tokens or 0) if asked.reply else 0
+                done += 1
             if live is not None:
                 live.feed(predictions.answers)
             if asker.halved > halved:
@@ -121,11 +146,14 @@ def ask_all(
                 job.events.message("warning", f"out of memory: the batch is now {asker.batch_size}")
             if tell.ready():
                 job.events.progress(done, total, "samples", "ask")
-            if done < total and job.stop_requested():
+            if done < total and (stop or asker.ended):
                 stopped = f"{done} of {total} answers"
                 if live is not None:
                     live.hurry()
+            if stop:
                 break
+        if stopped and asker.ended:
+            stopped = f"{done} of {total} answers: {asker.ended}"
         seconds = time.perf_counter() - start
         # Leaving waits for the live scores.
         job.events.progress(done, total, "samples", "ask" if stopped else "score")
@@ -135,6 +163,7 @@ def ask_all(
         "tokens": tokens,
         "halved": asker.halved,
         "stopped": stopped,
+        **asker.facts(),
     }
 
 
@@ -149,14 +178,14 @@ def _keep(predictions: Predictions, asked: Asked) -> None:
     )
 
 
-def _live(job: Job, samples: Sequence[Sample], embedder: Embedder | None, seed: int) -> LiveScores:
+def _live(job: Job, samples: Sequence[Sample], embedder: Embedder | None, seed: int, trained: Trained) -> LiveScores:
     """The overall scores; their intervals are rougher than the final ones."""
 
     def measure(answers: Sequence[Answer]) -> list[dict[str, Any]]:
         rows = score_answers(
             answers, kind=job.spec["task"], embedder=embedder, seed=seed, resamples=LIVE_RESAMPLES, partial=True
         )
-        return [row for row in rows if is_overall(row)]
+        return trained.mark([row for row in rows if is_overall(row)], answers)
 
     def embed(answers: Sequence[Answer]) -> None:
         if embedder is not None:

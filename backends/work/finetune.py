@@ -23,6 +23,7 @@ from backends.work.common import check_unchanged, generation_of, load_model, rea
 from backends.work.encoding import Collate, EncodedSamples, Encoder
 from backends.work.evaluate import is_overall
 from backends.work.plan import TrainingPlan, training_plan
+from backends.work.trained import Trained, held_out_overlap, record_training
 from backends.work.training_events import EventCallback, last_whole_checkpoint
 
 FULL_BELOW = 50_000_000
@@ -51,11 +52,13 @@ def finetune(job: Job) -> dict[str, Any]:
     check_unchanged(data)
     samples = read_samples(data["path"], data.get("image_root"), data.get("limit"), seed)
     held_out = _held_out_samples(plan, seed)
+    training = record_training(job, samples)
+    shared = held_out_overlap(job, training, held_out, plan.eval_data or {}) if held_out else Trained()
     model, method = _load(job, plan)
     encoder = Encoder(model.prompts, end_tokens(model.model, model.prompts.tokenizer))
     collate = Collate(model.prompts.tokenizer.pad_token_id)
     total = plan.total_steps(len(samples))
-    scorer = HeldOut(job, model, held_out) if held_out else None
+    scorer = HeldOut(job, model, held_out, shared) if held_out else None
     events = EventCallback(job, collate, scorer, plan.eval_every or max(1, total // EVALUATIONS))
     trainer = ResumingTrainer(
         model=model.model,
@@ -116,9 +119,10 @@ class ResumingTrainer(Trainer):
 class HeldOut:
     """Scores the model in training on held-out samples by exact match; called with the step."""
 
-    def __init__(self, job: Job, model: TransformersModel, samples: Sequence[Sample]) -> None:
+    def __init__(self, job: Job, model: TransformersModel, samples: Sequence[Sample], shared: Trained) -> None:
         self.job = job
         self.samples = samples
+        self.shared = shared
         self.asker = Asker(model, int((job.spec.get("generation") or {}).get("batch_size") or 32))
         self.model = model
         self.exact: float | None = None
@@ -155,7 +159,7 @@ class HeldOut:
         return self._scores(seed=int(self.job.spec.get("seed") or 0))
 
     def _scores(self, **options: Any) -> list[dict[str, Any]]:
-        rows = score_answers(self._answers, **options)
+        rows = self.shared.mark(score_answers(self._answers, **options), self._answers)
         return [{**row, "step": self._step, "split": "held-out"} for row in rows if is_overall(row)]
 
 

@@ -11,8 +11,9 @@ from backends.data.sample import Sample
 from backends.jobs.job import Job
 from backends.scoring.answer import Answer
 from backends.scoring.choice import LETTERS
-from backends.scoring.gauge import Question, leaderboard, score_gauge
+from backends.scoring.gauge import Question, is_right, leaderboard, score_gauge
 from backends.work.benchmark import Benchmark, Key, Rows, evaluate
+from backends.work.values import Values
 
 INSTRUCTION = "Answer with the letter of the right option only."
 
@@ -42,15 +43,24 @@ def prepare(sample: Sample, seed: int) -> tuple[Sample, dict[str, Any]]:
 
 def score(answers: Sequence[Answer], key: Key, seed: int, resamples: int, partial: bool) -> Rows:
     """By the key of :func:`prepare`."""
-    questions = {
+    return score_gauge(answers, _questions(key), seed=seed, resamples=resamples, partial=partial)
+
+
+def values(answers: Sequence[Answer], key: Key) -> Values:
+    """1 for each answer that takes the right option."""
+    questions = _questions(key)
+    return {one.id: {"accuracy": float(is_right(one, questions[one.id]))} for one in answers if one.id in questions}
+
+
+def _questions(key: Key) -> dict[str, Question]:
+    return {
         name: Question(tuple(entry["options"]), entry["answer"], entry["source"], entry["box_size"])
         for name, entry in key.items()
     }
-    return score_gauge(answers, questions, seed=seed, resamples=resamples, partial=partial)
 
 
 def beside(rows: Sequence[Mapping[str, Any]], model: str) -> dict[str, Any]:
     return {"leaderboard": leaderboard(rows, model)}
 
 
-BENCHMARK = Benchmark(prepare, score, beside)
+BENCHMARK = Benchmark(prepare, score, beside, values=values)

@@ -24,6 +24,7 @@ from backends.scoring.score import VERSION, score_answers
 from backends.work.imported import Imported, index, write_run
 from backends.work.stated import flat_answers, partial_alarm, stated_rows, with_alarms
 from backends.work.stored import other_scores
+from backends.work.values import values_of
 from db.connect import connect
 from db.home import Home
 from db.tracker.queries import find_models
@@ -76,6 +77,7 @@ def run(job: Job) -> dict[str, Any]:
         warnings=warnings,
     )
     result.rows = _rows(job, result, scorable, embedder)
+    result.values = values_of(scorable, "gt", embedder)
     run_id = write_run(job.home, result, embedder.loaded if embedder else None)
     index(job.home, run_id)
     return {"runs": [run_id], **result.summary, "scorer": VERSION}

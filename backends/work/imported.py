@@ -22,6 +22,7 @@ from backends.jobs.labels import Labels, write_labels
 from backends.jobs.spec import FORMAT, fingerprint
 from backends.scoring.answer import Answer
 from backends.work.common import sync_folder
+from backends.work.values import Values, write_values
 from db.connect import connect
 from db.home import Home
 
@@ -43,6 +44,7 @@ class Imported:
     warnings: list[str]
     rows: list[dict[str, Any]] = field(default_factory=list)
     stated: list[dict[str, Any]] = field(default_factory=list)
+    values: Values = field(default_factory=dict)
 
     @property
     def tuned(self) -> bool:
@@ -111,6 +113,7 @@ def write_run(home: Home, result: Imported, loaded: Mapping[str, Any] | None) ->
         _write_predictions(folder / "predictions.jsonl", result)
         document: dict[str, Any] = {"scores": [*result.rows, *result.stated], "finished": True}
         document |= {"stated": result.stated, "embedding": loaded, "unmatched": result.summary["unmatched"]}
+        write_values(folder, result.values)
         write_json(folder / "scores.json", document)
         _write_events(folder / "events.jsonl", result)
         tags = ("imported", *(("tuned",) if result.tuned else ()))

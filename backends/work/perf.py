@@ -16,16 +16,20 @@ from backends.data.images import ImageError, open_image
 from backends.data.sample import Sample
 from backends.jobs.files import write_json
 from backends.jobs.job import Job, JobError
-from backends.models.base import Reply, Request, question_messages
+from backends.models.base import Reply, Request, VisionLanguageModel, question_messages
 from backends.models.device import versions
+from backends.models.openai_http import Refused
+from backends.models.openai_server import GivenUp
 from backends.models.transformers_loader import TransformersModel
 from backends.scoring.answer import Answer
 from backends.scoring.speed import Timing, score_speed
 from backends.work.asking import Asker
 from backends.work.common import check_unchanged, generation_of, load_model, read_samples
 from backends.work.evaluate import ask_all
+from backends.work.ledger import BudgetUsed
 from backends.work.live import LiveScores
 from backends.work.predictions import Predictions
+from backends.work.serving import ServerAsker, open_server
 
 WARM_UP = 3
 """Questions that are asked first and not timed: kernels are chosen and memory is claimed then."""
@@ -50,6 +54,8 @@ def run(job: Job) -> dict[str, Any]:
     seed = int(spec.get("seed") or 0)
     check_unchanged(data)
     samples = read_samples(data["path"], data.get("image_root"), data.get("limit"), seed, "perf")
+    if spec.get("server"):
+        return time_server(job, samples, seed)
     model = load_model(job, generation_of(spec))
     warm_up(model, samples)
     timed = Timed(model)
@@ -82,6 +88,43 @@ def run(job: Job) -> dict[str, Any]:
     failed = sum(answer.failed for answer in answers)
     figures = {**dict.fromkeys(("first_token_p50_s", *costs)), **{row["metric"]: row["value"] for row in rows}}
     return {"samples": len(samples), "answered": len(samples) - failed, "failed": failed, **speed, "scores": figures}
+
+
+def time_server(job: Job, samples: Sequence[Sample], seed: int) -> dict[str, Any]:
+    """Time a server's model, one request after the other; streamed answers tell when the first text came.
+
+    What a server takes of memory and energy is not known here. Requests that had to be made again count with the time
+    of the one that was answered.
+    """
+    model = open_server(job)
+    model.stream = model.server.stream
+    asker = ServerAsker(model, job.events.message)
+    if not model.server.is_hosted:
+        warm_up(model, samples, 1)  # a server may load the model with the first request
+    shared = {"device": model.device, "batch_size": 1, "concurrency": model.server.concurrency, "dtype": None}
+    job.events.started(device=model.device, versions=versions(), total=len(samples), unit="samples")
+    predictions = Predictions(job.predictions)
+    try:
+        speed = ask_all(job, asker, samples, predictions, _live(job, samples, shared))
+    finally:
+        predictions.close()
+    if speed["stopped"]:
+        return {"stopped": speed["stopped"], "samples": len(samples), "seconds": speed["seconds"]}
+    model.unload()
+    answers = [predictions.answers[sample.id] for sample in samples]
+    first = asker.first_tokens
+    rows = score_speed(answers, timings_of(job), shared, first_tokens=first, costs={}, seed=seed)
+    if not speed["tokens"]:
+        rows = [row for row in rows if row["metric"] != "tokens_per_s"]
+    write_json(job.dir / "scores.json", {"scores": rows, "finished": True})
+    failed = sum(answer.failed for answer in answers)
+    unknown = ("tokens_per_s", "first_token_p50_s", "peak_memory_bytes", "energy_j_per_answer")
+    figures = {**dict.fromkeys(unknown), **{row["metric"]: row["value"] for row in rows}}
+    reasons = {} if first else {"first_token_p50_s": "the server did not stream its answers"}
+    if not speed["tokens"]:
+        reasons["tokens_per_s"] = "the server does not count tokens"
+    counts = {"samples": len(samples), "answered": len(samples) - failed, "failed": failed}
+    return {**counts, **speed, "scores": figures, "unknown": reasons}
 
 
 class Timed:
@@ -136,17 +179,17 @@ def first_forward(model: TransformersModel) -> Iterator[Callable[[], float | Non
         hook.remove()
 
 
-def warm_up(model: TransformersModel, samples: Sequence[Sample]) -> None:
+def warm_up(model: VisionLanguageModel, samples: Sequence[Sample], times: int = WARM_UP) -> None:
     """Ask the first question whose image can be read a few times; what goes wrong will be told when it is timed."""
     for sample in samples:
         try:
             request = Request(open_image(sample), question_messages(sample.question, sample.system))
         except ImageError:
             continue
-        for _ in range(WARM_UP):
+        for _ in range(times):
             try:
                 model.ask([request])
-            except (ValueError, RuntimeError, IndexError):
+            except (ValueError, RuntimeError, IndexError, GivenUp, Refused, BudgetUsed):
                 return
         return
 

@@ -14,9 +14,13 @@ from backends.jobs.job import Job, JobError
 from backends.scoring.duplicates import with_duplicates
 from backends.scoring.embedding import Embedder, EmbeddingError
 from backends.scoring.score import KINDS, VERSION, score_answers
-from backends.work.benchmark import rescored
+from backends.scoring.zeroshot import score_zero_shot
+from backends.work.benchmark import rescored, rescored_values
 from backends.work.stored import Stored, other_scores, stored_run
-from db.connect import connect
+from backends.work.textonly import stored_text_only
+from backends.work.trained import trained_of
+from backends.work.values import values_of, write_values
+from db.connect import SchemaMismatch, connect
 
 _BENCHMARKS = {"u2bench": "backends.work.u2bench", "fetal-gauge": "backends.work.gauge"}
 
@@ -33,8 +37,15 @@ def run(job: Job) -> dict[str, Any]:
     stored = stored_run(job, int(arguments["run"]))
     if stored.kind in _BENCHMARKS:
         return _benchmark(job, stored)
+    if stored.kind == "zero-shot":
+        return _zero_shot(job, stored)
+    if stored.kind == "perf":
+        raise JobError(
+            f"run #{stored.run} is of kind perf: it measured speed, and its answers are not judged: nothing to rescore",
+            f"measure again: fada retry {stored.run}",
+        )
     if stored.kind not in KINDS:
-        known = ", ".join((*KINDS, *_BENCHMARKS))
+        known = ", ".join((*KINDS, *_BENCHMARKS, "zero-shot"))
         raise JobError(f"run #{stored.run} is of kind {stored.kind}", f"can be rescored: {known}")
     if not stored.answers:
         raise JobError(f"no answer of run #{stored.run} has a reference", "import it with --data")
@@ -48,13 +59,15 @@ def run(job: Job) -> dict[str, Any]:
         embedder=embedder,
         seed=int(stored.spec.get("seed") or 0),
         progress=lambda done, total: job.events.progress(done, total, "texts", "score"),
+        text_only=stored_text_only(stored.folder),
     )
     if embedder and stored.embedding not in (None, embedder.name):
         mark(rows, f"scored with {embedder.name}; the run was queued to be scored with {stored.embedding}")
+    rows = trained_of(stored.folder).mark(rows, stored.answers)
     rows = with_duplicates(rows, stored.spec.get("fingerprint"), other_scores(job.home, stored.run))
+    write_values(stored.folder, values_of(stored.answers, stored.kind, embedder))
     kept = replace_scores(stored, rows, embedder)
-    with closing(connect(job.home.runs_db)) as conn:
-        ingest(conn, job.home, stored.run)
+    _take_in(job, stored.run)
     overall = {row["metric"]: row["value"] for row in rows if row["question"] is None and row["category"] is None}
     return {"run": stored.run, "scores": overall, "scorer": VERSION, "kept": kept, "unmatched": stored.unmatched}
 
@@ -67,12 +80,43 @@ def _benchmark(job: Job, stored: Stored) -> dict[str, Any]:
     rows = with_duplicates(rows, stored.spec.get("fingerprint"), other_scores(job.home, stored.run))
     model = stored.spec.get("model") or {}
     name = str(model.get("name") or model.get("source"))
-    kept = replace_scores(stored, rows, None, module.BENCHMARK.beside(rows, name))
-    with closing(connect(job.home.runs_db)) as conn:
-        ingest(conn, job.home, stored.run)
+    write_values(stored.folder, rescored_values(module.BENCHMARK, stored))
+    return _replaced(job, stored, rows, module.BENCHMARK.beside(rows, name))
+
+
+def _zero_shot(job: Job, stored: Stored) -> dict[str, Any]:
+    """A classification, by its answers: the class that was nearest to each image, of those that there were.
+
+    What was nearest does not change; other sentences or classes are another evaluation.
+    """
+    classes = (read_json(stored.folder / "scores.json") or {}).get("classes")
+    if not classes:
+        where = stored.folder / "scores.json"
+        raise JobError(
+            f"run #{stored.run} does not say which classes there were ({where})", "evaluate again: fada retry"
+        )
+    job.events.started(device="cpu", versions={}, total=len(stored.answers), unit="answers")
+    rows = score_zero_shot(stored.answers, classes, seed=int(stored.spec.get("seed") or 0))
+    rows = with_duplicates(rows, stored.spec.get("fingerprint"), other_scores(job.home, stored.run))
+    return _replaced(job, stored, rows, {})
+
+
+def _replaced(job: Job, stored: Stored, rows: list[dict[str, Any]], beside: Mapping[str, Any]) -> dict[str, Any]:
+    """Write and index the rows of a benchmark; the summary."""
+    kept = replace_scores(stored, rows, None, beside)
+    _take_in(job, stored.run)
     overall = {row["metric"]: row["value"] for row in rows if row["question"] is None and row["category"] is None}
     scorer = rows[0]["scorer"] if rows else None
     return {"run": stored.run, "scores": overall, "scorer": scorer, "kept": kept, "unmatched": stored.unmatched}
+
+
+def _take_in(job: Job, run_id: int) -> None:
+    """The scores are on disk by now: an index that this program cannot write to is no reason to fail."""
+    try:
+        with closing(connect(job.home.runs_db)) as conn:
+            ingest(conn, job.home, run_id)
+    except SchemaMismatch as error:
+        job.events.message("warning", f"run #{run_id} has new scores; `fada reindex` takes them in ({error})")
 
 
 def mark(rows: list[dict[str, Any]], text: str) -> None:

@@ -11,13 +11,12 @@ from typing import Any
 from transformers import TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 
+from backends.jobs.disk import WHOLE
 from backends.jobs.job import Job, JobError
 from backends.work.common import Throttle, sync_folder
 from backends.work.encoding import Collate
 
 PROGRESS_EVERY_S = 0.25
-WHOLE = "whole"
-"""Empty file in a checkpoint folder, written last."""
 
 
 class EventCallback(TrainerCallback):

@@ -13,7 +13,9 @@ from backends.scoring.answer import Answer
 from backends.scoring.u2bench import leaderboard, score_u2bench
 from backends.scoring.u2bench_parse import in_pixels, options_in, sector
 from backends.scoring.u2bench_tasks import SPATIAL, Question
+from backends.scoring.u2bench_values import answer_values
 from backends.work.benchmark import Benchmark, Key, Rows, evaluate
+from backends.work.values import Values
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -43,12 +45,20 @@ def prepare(sample: Sample, seed: int) -> tuple[Sample, dict[str, Any]]:
 
 def score(answers: Sequence[Answer], key: Key, seed: int, resamples: int, partial: bool) -> Rows:
     """By the key of :func:`prepare`."""
-    questions = {name: Question(tuple(entry["options"]), entry["patient"]) for name, entry in key.items()}
-    return score_u2bench(answers, questions, seed=seed, resamples=resamples, partial=partial)
+    return score_u2bench(answers, _questions(key), seed=seed, resamples=resamples, partial=partial)
+
+
+def values(answers: Sequence[Answer], key: Key) -> Values:
+    """Right or wrong by both parsers, and of written texts their ROUGE-L; a clinical value has none."""
+    return answer_values(answers, _questions(key))
+
+
+def _questions(key: Key) -> dict[str, Question]:
+    return {name: Question(tuple(entry["options"]), entry["patient"]) for name, entry in key.items()}
 
 
 def beside(rows: Sequence[Mapping[str, Any]], model: str) -> dict[str, Any]:
     return {"leaderboard": leaderboard(rows, model)}
 
 
-BENCHMARK = Benchmark(prepare, score, beside)
+BENCHMARK = Benchmark(prepare, score, beside, values=values)

@@ -15,8 +15,10 @@ from backends.models.base import VisionLanguageModel
 from backends.models.contrastive import ZeroShot, load_contrastive
 from backends.scoring.answer import Answer
 from backends.scoring.published import published
+from backends.scoring.values import said_of
 from backends.scoring.zeroshot import score_zero_shot
 from backends.work.benchmark import Benchmark, Key, Rows, evaluate
+from backends.work.values import Values
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -41,7 +43,7 @@ def run(job: Job) -> dict[str, Any]:
         return {"classes": list(classes), "templates": list(templates), "published": told}
 
     load = partial(_load, classes=classes, templates=templates)
-    return evaluate(job, Benchmark(_prepare, score, beside, load=load))
+    return evaluate(job, Benchmark(_prepare, score, beside, load=load, values=_values))
 
 
 def classes_of(data: Mapping[str, Any]) -> tuple[str, ...]:
@@ -59,6 +61,11 @@ def classes_of(data: Mapping[str, Any]) -> tuple[str, ...]:
 def words_of(name: str) -> str:
     """A class's name as it stands in a sentence: "Trans-thalamic_plane" is "Trans thalamic plane"."""
     return " ".join(name.replace("_", " ").replace("-", " ").split())
+
+
+def _values(answers: Sequence[Answer], key: Key) -> Values:
+    said = said_of(answers)
+    return {one.id: {"accuracy": float(text == one.reference)} for one, text in zip(answers, said, strict=True)}
 
 
 def _prepare(sample: Sample, seed: int) -> tuple[Sample, dict[str, Any]]:

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import fields
 from typing import Any
 
 from db.runs.curves import curve, summaries
@@ -14,6 +15,7 @@ from db.runs.rows import ACTIVE_STATES, WAITING_STATES, Alarm, Message, Predicti
 __all__ = [
     "active_runs",
     "all_tags",
+    "archived_runs",
     "curve",
     "earlier_runs",
     "get_run",
@@ -51,6 +53,13 @@ def list_runs(conn: sqlite3.Connection, limit: int | None = None, archived: bool
             (limit,),
         ).fetchall()
     return _runs(conn, rows)
+
+
+def archived_runs(conn: sqlite3.Connection, limit: int) -> tuple[int, list[Run]]:
+    """How many runs are put away, and the newest of them, the newest first."""
+    (number,) = conn.execute("SELECT count(*) FROM runs WHERE archived = 1").fetchone()
+    rows = conn.execute(f"{_RUN} WHERE archived = 1 ORDER BY id DESC LIMIT ?", (limit,)).fetchall()
+    return number, _runs(conn, rows)
 
 
 def with_tags(runs: Iterable[Run], tags: Iterable[str]) -> list[Run]:
@@ -95,15 +104,17 @@ def unfinished_runs(conn: sqlite3.Connection) -> list[tuple[Run, bool]]:
     return [(run, run.id in alone) for run in runs]
 
 
-def earlier_runs(conn: sqlite3.Connection, run_id: int, limit: int = 20) -> tuple[str, list[tuple[str, float]]]:
-    """A run's spec, and spec and seconds of the newest runs of its model and kind that were done in one attempt."""
+def earlier_runs(
+    conn: sqlite3.Connection, run_id: int, limit: int = 20
+) -> tuple[str, list[tuple[int, str, float, float]]]:
+    """A run's spec; id, spec, begin and end of the newest runs of its model and kind that were done in one attempt."""
     row = conn.execute("SELECT spec, kind, task, model FROM runs WHERE id = ?", (run_id,)).fetchone()
     rows = conn.execute(
-        "SELECT spec, ended - started FROM runs WHERE model = ? AND kind = ? AND task IS ? AND state = 'done' "
+        "SELECT id, spec, started, ended FROM runs WHERE model = ? AND kind = ? AND task IS ? AND state = 'done' "
         "AND attempt = 1 AND ended > started AND id != ? ORDER BY id DESC LIMIT ?",
         (row["model"], row["kind"], row["task"], run_id, limit),
     )
-    return row["spec"], [(past[0], past[1]) for past in rows]
+    return row["spec"], [(past[0], past[1], past[2], past[3]) for past in rows]
 
 
 def _runs(conn: sqlite3.Connection, rows: list[sqlite3.Row]) -> list[Run]:
@@ -172,8 +183,14 @@ def last_predictions(conn: sqlite3.Connection, run_id: int, limit: int = 20) -> 
     return [Prediction(**dict(row)) for row in rows]
 
 
-def scores(conn: sqlite3.Connection, run_id: int | None = None, overall_only: bool = False) -> list[Score]:
-    """Scores of one run or of all, oldest run first; while a run grows, its partial rows."""
+def scores(
+    conn: sqlite3.Connection, run_id: int | None = None, overall_only: bool = False, *, extra: bool = False
+) -> list[Score]:
+    """Scores of one run or of all, oldest run first; while a run grows, its partial rows.
+
+    Args:
+        extra: With what a row was stored with besides.
+    """
     where = ["1"]
     values: list[Any] = []
     if run_id is not None:
@@ -186,10 +203,13 @@ def scores(conn: sqlite3.Connection, run_id: int | None = None, overall_only: bo
         f"FROM scores s JOIN runs r ON r.id = s.run WHERE {' AND '.join(where)} ORDER BY s.run, s.id",
         values,
     )
-    return [_score(row) for row in rows]
+    return [_score(row, extra) for row in rows]
 
 
-def _score(row: sqlite3.Row) -> Score:
+_KNOWN = {field.name for field in fields(Score)}
+
+
+def _score(row: sqlite3.Row, extra: bool = False) -> Score:
     body = json.loads(row["body"])
     return Score(
         run=row["run"],
@@ -212,6 +232,7 @@ def _score(row: sqlite3.Row) -> Score:
         partial=bool(row["partial"]),
         step=row["step"],
         from_run=row["from_run"],
+        extra={key: value for key, value in body.items() if key not in _KNOWN} if extra else {},
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """How many migrations runs.db has; here, so that a job's small process can check it."""
 ACTIVE_STATES = ("starting", "running", "paused")
 WAITING_STATES = ("queued", "held")
@@ -167,6 +167,8 @@ class Score:
     """Where it was made during training (held-out score at a step)."""
     from_run: int | None = None
     """The fine-tune whose adapter or model was evaluated."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """What the row was stored with besides (gain, macro, sensitivity, …), where that was asked for."""
 
     @property
     def label(self) -> str:

@@ -96,5 +96,27 @@ def _curves_and_labels(db: sqlite_utils.Database) -> None:
     rebuild_buckets(conn)
 
 
-MIGRATIONS = [_first, _curves_and_labels]
+_ANSWERS = (
+    "CREATE TABLE predictions(run INTEGER NOT NULL, id TEXT NOT NULL, position INTEGER NOT NULL, image_path TEXT, "
+    "category TEXT, question TEXT, prediction TEXT, reference TEXT, latency_s REAL, output_tokens INTEGER, error TEXT, "
+    "topic TEXT, verdict INTEGER, score REAL, vals TEXT, PRIMARY KEY(run, id))",
+    "CREATE INDEX predictions_place ON predictions(run, position)",
+    "CREATE INDEX predictions_verdict ON predictions(run, verdict, position)",
+    "CREATE INDEX predictions_groups ON predictions(run, topic, category, position)",
+    "CREATE INDEX predictions_failed ON predictions(run, position) WHERE error IS NOT NULL",
+    "CREATE INDEX predictions_score ON predictions(run, score, position)",
+)
+
+
+def _samples(db: sqlite_utils.Database) -> None:
+    """Answers with topic, verdict and values. They are read again from the run directories, by the next tick."""
+    conn = db.conn
+    conn.execute("DROP TABLE predictions")
+    for statement in _ANSWERS:
+        conn.execute(statement)
+    conn.execute("DELETE FROM offsets WHERE file = 'predictions.jsonl'")
+    conn.execute("INSERT OR IGNORE INTO due(run) SELECT id FROM runs")
+
+
+MIGRATIONS = [_first, _curves_and_labels, _samples]
 assert len(MIGRATIONS) == SCHEMA_VERSION

@@ -205,6 +205,8 @@ def _proposal(runs: sqlite3.Connection, run: _Finished, name: str, current: str)
     made = [score for score in scores(runs, run.run, overall_only=True) if not score.partial and score.step is None]
     if not made or any(score.answered < score.n * COVERAGE or not score.n for score in made):
         return None
+    if any(alarm.kind == "coverage" for score in made for alarm in score.alarms):
+        return None  # brought in, and without answers to part of the data
     alarms = dict.fromkeys(alarm.text for score in made for alarm in score.alarms)
     return Proposal(name, current, run.step, run.run, run.task, run.ended, score_words(run.task, made), tuple(alarms))
 

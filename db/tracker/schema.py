@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from db.versions import TRACKER_VERSION
+
 if TYPE_CHECKING:
     import sqlite_utils
 
@@ -132,3 +134,4 @@ def refresh(conn: sqlite3.Connection) -> None:
 
 
 MIGRATIONS: list[Callable[[sqlite_utils.Database], None]] = [first, second, third]
+assert len(MIGRATIONS) == TRACKER_VERSION

@@ -81,7 +81,9 @@ def _read_samples(path: Path, task: str, made: Made) -> None:
         except DataError as error:
             faults(error)
     if not answers and faults.count:
-        raise DataError("no line is an answer", str(path), f"{_FORM}, one a line", tuple(faults.texts))
+        raise DataError(
+            f"no line is an answer ({faults.texts[0]})", str(path), f"{_FORM}, one a line", tuple(faults.texts)
+        )
     made.answers += answers
     made.warnings += faults.warnings()
     for name, number_of in others.items():

@@ -130,7 +130,9 @@ def read_document(path: Path) -> Any:
         try:
             return json.loads(file.read())
         except (ValueError, RecursionError) as error:
-            raise DataError(f"not JSON ({error})", str(path), "mend the file, or take it out of the folder") from error
+            line = f":{error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+            hint = "mend the file, or take it out of the folder"
+            raise DataError(f"not JSON ({error})", f"{path}{line}", hint) from error
 
 
 def keep_last(answers: Iterable[MadeAnswer]) -> tuple[list[MadeAnswer], int]:

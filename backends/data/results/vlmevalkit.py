@@ -27,7 +27,8 @@ _FAILURES = (FAILED, "Failed to obtain answer via API")
 _CATEGORIES = ("category", "l2-category", "l2_category")
 _LONGEST_PATH = 1024
 _LARGEST_CELL = 1 << 30
-_NO_XLSX = "pip install openpyxl, or let VLMEvalKit write .tsv (PRED_FORMAT=tsv)"
+_NO_XLSX_LEFT = "let VLMEvalKit write it again, as .tsv (PRED_FORMAT=tsv) if need be"
+_NO_XLSX = "pip install 'fada-tui[excel]', or let VLMEvalKit write .tsv (PRED_FORMAT=tsv)"
 
 
 def tables_in(folder: Path) -> list[Path]:
@@ -110,14 +111,23 @@ def _tsv_rows(path: Path) -> Iterator[Row]:
 def _xlsx_rows(path: Path) -> Iterator[Row]:
     if find_spec("openpyxl") is None:
         raise DataError("an Excel file, and openpyxl is not installed", str(path), _NO_XLSX)
-    book = import_module("openpyxl").load_workbook(path, read_only=True, data_only=True)
+    number = 1
     try:
-        lines = book.active.iter_rows(values_only=True)
-        head = [str(cell) for cell in next(lines, ())]
-        for line in lines:
-            yield dict(zip(head, line, strict=False))
-    finally:
-        book.close()
+        book = import_module("openpyxl").load_workbook(path, read_only=True, data_only=True)
+        try:
+            lines = book.active.iter_rows(values_only=True)
+            head = [str(cell) for cell in next(lines, ())]
+            for line in lines:
+                number += 1
+                if any(cell is not None for cell in line):
+                    yield dict(zip(head, line, strict=False))
+        finally:
+            book.close()
+    except DataError:
+        raise
+    except Exception as error:  # it raises nearly anything on a file that is none
+        where = str(path) if number == 1 else f"{path}:{number}"
+        raise DataError(f"not an Excel file, or a broken one ({error})", where, _NO_XLSX_LEFT) from error
 
 
 def _names(path: Path) -> tuple[str, str]:

@@ -14,12 +14,15 @@ from db.home import Home
 
 
 def start(home: Home, run_id: int) -> bool:
-    """Take the run's lock and hand it to a new runner; False where another process was quicker.
+    """Take the run's lock and hand it to a new runner; False where another process was quicker, or its folder is gone.
 
     There is no moment in which the job is started but unlocked: the descriptor is inherited.
     """
     folder = home.run_dir(run_id)
-    descriptor = lock.take(folder / "lock")
+    try:
+        descriptor = lock.take(folder / "lock")
+    except FileNotFoundError:
+        return False  # the folder is gone; the next tick says so
     if descriptor is None:
         return False
     try:
