@@ -14,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.notifications import SeverityLevel
 from textual.widget import Widget
+from textual.worker import Worker
 
 from db.home import Home
 from fada_tui.commands.provider import PanelCommands
@@ -30,7 +31,9 @@ from fada_tui.messages import (
     TrackerLoaded,
 )
 from fada_tui.screens.dashboard import Dashboard
+from fada_tui.screens.failing import broken
 from fada_tui.screens.toosmall import MINIMUM, TooSmall
+from fada_tui.sources.upgrade import Guard, Overtaken
 from fada_tui.sources.views import RunList
 from fada_tui.widgets.status import parting_words
 from fada_tui.widgets.theme import fada_theme
@@ -82,6 +85,9 @@ class PanelApp(App[str]):
 
     def on_mount(self) -> None:
         if not self.is_headless:
+            guard = Guard()
+            guard.stand()
+            self._stops.append(guard.go)
             loop = asyncio.get_running_loop()
             # Textual would die at once and leave the alternate screen and mouse reports on.
             for number in (signal.SIGHUP, signal.SIGTERM):
@@ -171,6 +177,13 @@ class PanelApp(App[str]):
         if self.runs.active or self.runs.waiting:
             self._reconcile()
 
+    def carry_out(self, do: Callable[[], None]) -> None:
+        """What a key or the palette asks for; it may need a part of the program that was replaced meanwhile."""
+        try:
+            do()
+        except Overtaken as error:
+            self.notify(f"{error.message}\n→ {error.hint}", severity="error", markup=False, timeout=12)
+
     def choose_run(self, run_id: int | None) -> None:
         for call in self._watcher_calls:
             call(run_id)
@@ -178,6 +191,12 @@ class PanelApp(App[str]):
     def nudge(self) -> None:
         for call in self._nudges:
             call()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A source that broke down stays in the header: what it showed is no longer true."""
+        text = broken(event)
+        if text is not None:
+            self.post_message(SourceFailed(text.replace("\n", " ")))
 
     # Tasks
 

@@ -28,7 +28,20 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line. Every handler is ``args.handler(args, context)``, returning nothing."""
-    from fada_tui.cli import demo, disk, imports, jobs, labels, launch, panel, results, sync, system, tracker
+    from fada_tui.cli import (
+        demo,
+        disk,
+        imports,
+        jobs,
+        labels,
+        launch,
+        leaderboard,
+        panel,
+        results,
+        sync,
+        system,
+        tracker,
+    )
 
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--home", default=argparse.SUPPRESS, metavar="DIR", help="where everything lives")
@@ -39,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="fada", description="Tracker, jobs and honest scores in one panel.", parents=[shared])
     parser.add_argument("--version", action="version", version=f"fada-tui {__version__}")
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
-    for module in (panel, demo, tracker, sync, launch, jobs, labels, results, imports, disk, system):
+    for module in (panel, demo, tracker, sync, launch, jobs, labels, results, leaderboard, imports, disk, system):
         module.register(verbs, shared)
     parser.set_defaults(handler=panel.open_panel)
     return parser

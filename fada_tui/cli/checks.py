@@ -20,6 +20,7 @@ from typing import Literal, TypedDict
 
 from db.connect import connect
 from db.filesystem import is_network, kind_of
+from db.versions import KNOWN
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import CommandError
 from fada_tui.format import count, size
@@ -184,13 +185,17 @@ def _database(name: str, path: Path, mend: str) -> Check:
     if not path.exists():
         return _check(name, "warn", f"{path} is not there yet", "any `fada` command makes it")
     try:
-        with closing(connect(path, read_only=True)) as conn:
+        with closing(connect(path, read_only=True, any_version=True)) as conn:
             found = [str(row[0]) for row in conn.execute("PRAGMA quick_check(3)")]
             version = int(conn.execute("PRAGMA user_version").fetchone()[0])
     except sqlite3.Error as error:
         found, version = [str(error)], 0
     if found != ["ok"]:
         return _check(name, "missing", f"{path} is damaged: {'; '.join(found)}", mend)
+    known = KNOWN[path.name]
+    if version > known:
+        newer = f"whole, schema {version}: written by a newer version of fada-tui (this one knows up to {known})"
+        return _check(name, "missing", newer, "update fada-tui; until then this one leaves it alone")
     return _check(name, "ok", f"whole, schema {version}, {size(path.stat().st_size)}")
 
 
@@ -230,6 +235,9 @@ def _survival() -> Check:
     if not found.kills:
         return _check(name, "ok", "logind leaves them alone (KillUserProcesses is not yes for you)")
     linger = f"loginctl enable-linger {user_name()}"
+    if not found.told:
+        doubt = "logind does not say whether it ends your processes when you log out: jobs are started as if it did"
+        return _check(name, "warn", doubt, "ask `loginctl show-session --property=KillUserProcesses`")
     if not scope_possible():
         ends = "logind ends your processes when you log out, and systemd-run --user cannot be used here"
         return _check(name, "warn", ends, f"{linger}, log in again, and see that `systemctl --user status` works")

@@ -11,8 +11,8 @@ from typing import Any
 
 from db.connect import connect
 from db.home import Home, HomeError
-from db.migrate import SchemaTooNew, migrate, needs_migration, needs_preparing
-from fada_tui.cli.errors import CommandError, UsageError, of_database
+from db.migrate import migrate, needs_migration, needs_preparing
+from fada_tui.cli.errors import UsageError, of_database
 from fada_tui.cli.output import print_json, print_text
 
 
@@ -82,8 +82,6 @@ class Context:
             raise UsageError(str(error), hint=error.hint) from error
         except sqlite3.DatabaseError as error:
             raise of_database(error, self.home) from error
-        except SchemaTooNew as error:
-            raise CommandError(str(error), where=str(self.home.root), hint="see `fada doctor`") from error
 
     def emit(self, document: Any, text: Callable[[], str] | str) -> None:
         """Print ``document`` under --json, else the text."""

@@ -45,7 +45,7 @@ def show_disk(args: argparse.Namespace, context: Context) -> None:
         "total": use.total,
         "free": free,
         "kinds": use.kinds,
-        "prunable": sum(one.prunable for one in use.runs),
+        "prunable": use.prunable,
         "runs": [_as_document(one, runs.get(one.run)) for one in use.runs],
     }
     context.emit(document, lambda: _text(use, runs, free, None if args.all else SHOWN))
@@ -71,10 +71,11 @@ def _text(use: DiskUse, runs: dict[int, Run], free: int | None, limit: int | Non
         parts += ["", table(("run", "kind", "model", "state", "on disk", "of it"), rows, right=(0, 4), limits={2: 40})]
     if limit is not None and len(use.runs) > limit:
         parts.append(f"… and {len(use.runs) - limit} smaller ones (--all)")
-    if prunable := sum(one.prunable for one in use.runs):
-        parts.append(
-            f"`fada prune` would free {size(prunable)}: checkpoints of fine-tunes that are over, but best and last"
-        )
+    if use.prunable:
+        of_what = "checkpoints of fine-tunes that are over, but best and last"
+        if use.left:
+            of_what += f", and {size(use.left)} that a removal which was killed has left"
+        parts.append(f"`fada prune` would free {size(use.prunable)}: {of_what}")
     if rows:
         parts.append("`fada rm ID` frees what stands in its line")
     return "\n".join(parts)
@@ -82,7 +83,7 @@ def _text(use: DiskUse, runs: dict[int, Run], free: int | None, limit: int | Non
 
 def prune_checkpoints(args: argparse.Namespace, context: Context) -> None:
     """Remove checkpoints of fine-tunes that are over, but those to keep; a run can be resumed from what stays."""
-    from backends.jobs.disk import bytes_of, parse_keep, prune, sweep, to_prune
+    from backends.jobs.disk import left_bytes, parse_keep, prunable_bytes, prune, sweep
     from backends.jobs.reconcile import tick_and_wake
     from db.runs.queries import list_runs
 
@@ -95,15 +96,15 @@ def prune_checkpoints(args: argparse.Namespace, context: Context) -> None:
     freed: dict[int, int] = {}
     for run_id in args.ids or sorted(known):
         if args.dry_run:
-            freed[run_id] = sum(bytes_of(path) for path in to_prune(context.runs, context.home, run_id, keep))
+            freed[run_id] = prunable_bytes(context.runs, context.home, run_id, keep)
         else:
             freed[run_id] = prune(context.runs, context.home, run_id, keep)
     freed = {run_id: taken for run_id, taken in freed.items() if taken}
-    left = 0 if args.dry_run else sweep(context.home)
+    left = 0 if args.ids else left_bytes(context.home) if args.dry_run else sweep(context.home)
     word = "would free" if args.dry_run else "freed"
     changed = [f"#{run_id}: {word} {size(taken)}" for run_id, taken in freed.items()]
     if left:
-        changed.append(f"left by an earlier removal: freed {size(left)}")
+        changed.append(f"left by an earlier removal: {word} {size(left)}")
     said = (
         "\n".join([*changed, f"{word} {size(sum(freed.values()) + left)} in all"]) if changed else "nothing to remove"
     )

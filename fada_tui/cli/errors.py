@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 
+from db.connect import SchemaTooNew
 from db.home import Home
 
 _ROOM = 1 << 20
@@ -35,6 +36,10 @@ class CommandError(Exception):
 
 def of_database(error: sqlite3.DatabaseError, home: Home) -> CommandError:
     """What a database could not do, in a person's words: most often the disk is full."""
+    if isinstance(error, SchemaTooNew):
+        return CommandError(
+            str(error), hint="update fada-tui, or take another HOME with --home DIR; nothing was changed"
+        )
     try:
         free = shutil.disk_usage(home.root).free
     except OSError:

@@ -51,7 +51,10 @@ def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
         ("retry", "queue a new run with the same spec", retry_run),
         ("resume", "go on: after a pause, or from the last answer or checkpoint", resume_run),
     ):
-        _verb(verbs, shared, name, text, handler).add_argument("--wait", action="store_true")
+        verb = _verb(verbs, shared, name, text, handler)
+        verb.add_argument("--wait", action="store_true")
+    verb.add_argument("--max-requests", type=int, metavar="N", help="raise the budget of a run on a server")
+    verb.add_argument("--max-cost", type=float, metavar="X", help="the same, of money")
 
 
 def _verb(
@@ -82,7 +85,7 @@ def list_jobs(args: argparse.Namespace, context: Context) -> None:
 
     def text() -> str:
         now = time.time()
-        done = in_words(outlook(context.runs, now), now)
+        done = in_words(outlook(context.runs, now), now).long
         return _listing(runs) + (f"\n{done}" if done else "")
 
     context.emit([as_document(run) for run in runs], text)
@@ -106,7 +109,7 @@ def _progress(run: Run) -> str:
 
 
 def _times(run: Run) -> str:
-    if run.eta_s is not None:
+    if run.eta_s is not None and not run.reason:  # one that was asked to stop does not go on to its end
         return f"{duration(run.eta_s)} to go"
     if run.started and run.ended:
         return f"took {duration(run.ended - run.started)}"
@@ -208,9 +211,17 @@ def resume_run(args: argparse.Namespace, context: Context) -> int:
 
     context.prepare()
     with asking():
-        run = resume(context.home, args.id)
+        run = resume(context.home, args.id, _budget(args))
     now = get_run(context.runs, run)
     return finish(context, [run], args.wait, "goes on" if now and now.is_active else "queued")
+
+
+def _budget(args: argparse.Namespace) -> dict[str, float]:
+    given = {name: getattr(args, name) for name in ("max_requests", "max_cost") if getattr(args, name) is not None}
+    wrong = next((name for name, value in given.items() if not 0 < value < float("inf")), None)
+    if wrong:
+        raise UsageError(f"--{wrong.replace('_', '-')} {given[wrong]:g}: it must be above 0")
+    return given
 
 
 def _edit(context: Context, change: Callable[[], list[str]]) -> None:

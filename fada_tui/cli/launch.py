@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import UsageError
 from fada_tui.cli.queueing import add_max_time, asking, finish, max_time, show_progress
+from fada_tui.cli.servers import add_server_options, server_options, tell_private
+from fada_tui.text import printable
 
 if TYPE_CHECKING:
     from fada_tui.cli import Verbs
@@ -43,6 +46,13 @@ def _register_eval(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
     parser.add_argument("--image-root", metavar="DIR", help="default: the data file's folder, then its images/")
     parser.add_argument("--limit", type=int, metavar="N", help="only N questions, a seeded sample over the whole file")
     parser.add_argument("--adapter", type=int, metavar="RUN", help="evaluate what this fine-tune run left")
+    parser.add_argument(
+        "--floors",
+        default="",
+        metavar="NAMES",
+        help="majority,shuffled are always there; text_only asks each distinct question again about a grey picture",
+    )
+    add_server_options(parser)
     _add_queue_options(parser)
     parser.set_defaults(handler=evaluate)
 
@@ -84,7 +94,7 @@ def evaluate(args: argparse.Namespace, context: Context) -> int:
     from backends.jobs.submit import submit
 
     context.prepare()
-    options = _queue_options(args)
+    options = _queue_options(args) | server_options(args, context)
     with asking():
         # All of them are checked before the first is queued.
         plans = [
@@ -96,10 +106,12 @@ def evaluate(args: argparse.Namespace, context: Context) -> int:
                 task=args.kind,
                 limit=args.limit,
                 adapter=args.adapter,
+                floors=tuple(name.strip() for name in args.floors.split(",") if name.strip()),
                 **options,
             )
             for model in args.models
         ]
+        tell_private(plans)
         runs = [submit(context.home, plan) for plan in plans]
     return finish(context, runs, args.wait)
 
@@ -114,6 +126,7 @@ def finetune(args: argparse.Namespace, context: Context) -> int:
     except SettingError as error:
         raise UsageError(str(error)) from error
     options = _queue_options(args)
+    told = _training_warnings(args, context, settings)
     with asking():
         run = enqueue_finetune(
             context.home,
@@ -124,7 +137,23 @@ def finetune(args: argparse.Namespace, context: Context) -> int:
             settings=settings,
             **options,
         )
-    return finish(context, [run], args.wait)
+    return finish(context, [run], args.wait, more=told)
+
+
+def _training_warnings(args: argparse.Namespace, context: Context, settings: dict[str, Any]) -> dict[str, Any]:
+    """What the training data lack, and what they share with the held-out data: said, and no reason to refuse."""
+    from backends.data.errors import DataError
+    from backends.jobs.preview import preview_finetune
+
+    try:
+        found = preview_finetune(context.home, args.data, args.image_root, args.eval_data, settings.get("limit"))
+    except (DataError, OSError):
+        return {"warnings": []}  # what is wrong with it is said when it is queued
+    for text in found.warnings:
+        print(printable(f"fada: warning: {text}"), file=sys.stderr)
+    counts: dict[str, Any] = {"samples": found.training.samples, "images": found.training.images}
+    counts |= {"categories": found.training.categories, "questions": found.training.topics}
+    return {"warnings": list(found.warnings), "composition": counts}
 
 
 def run_command(args: argparse.Namespace, context: Context) -> int:

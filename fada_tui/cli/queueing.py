@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from db.runs.rows import Run
 from fada_tui.cli.context import Context
@@ -48,8 +49,14 @@ def max_time(args: argparse.Namespace) -> int | None:
         raise UsageError(f"--max-time {error}") from error
 
 
-def finish(context: Context, runs: Sequence[int], wait: bool, became: str = "queued") -> int:
-    """Print the ids; with ``wait`` first wait for the ends, and fail where one is not done."""
+def finish(
+    context: Context, runs: Sequence[int], wait: bool, became: str = "queued", more: dict[str, Any] | None = None
+) -> int:
+    """Print the ids; with ``wait`` first wait for the ends, and fail where one is not done.
+
+    Args:
+        more: What the document has besides.
+    """
     status = 0
     if wait:
         ended = show_progress(context, runs)
@@ -57,7 +64,7 @@ def finish(context: Context, runs: Sequence[int], wait: bool, became: str = "que
         lines = [f"#{run.id} {run.state}" + (f": {run.reason}" if run.reason else "") for run in ended]
     else:
         lines = [f"#{run} {became}" for run in runs]
-    context.emit({"runs": list(runs)}, "\n".join(lines))
+    context.emit({"runs": list(runs), **(more or {})}, "\n".join(lines))
     return status
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from db.runs.rows import Score
+from db.runs.rows import Alarm, Score
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import CommandError, UsageError
 from fada_tui.cli.output import table
@@ -40,7 +42,8 @@ def show_scores(args: argparse.Namespace, context: Context) -> None:
     tick_and_wake(context.runs, context.home)
     if args.run is not None and get_run(context.runs, args.run) is None:
         raise UsageError(f"there is no run #{args.run}", hint="`fada jobs` lists them")
-    found = [score for score in scores(context.runs, args.run, args.overall) if not score.partial]
+    stored = scores(context.runs, args.run, args.overall, extra=context.json)
+    found = with_collapse([score for score in stored if not score.partial])
     if args.run is None:
         found = [*_from_document(load_tracker(context.tracker)), *found]
     context.emit([as_document(score) for score in found], lambda: _listing(found))
@@ -132,19 +135,44 @@ def _from_document(tracker: Any) -> list[Score]:
             answered=score.n or 0,
             failed=0,
             source="document",
+            extra={"approximate": score.approximate, "stated_as": score.text},
         )
         for model in tracker.models
         for score in model.scores
     ]
 
 
+def with_collapse(scores: Sequence[Score]) -> list[Score]:
+    """Rows of a category with the collapse alarms of their run, which are of questions: no number stands alone."""
+    flat: dict[int | None, dict[Alarm, None]] = {}
+    for score in scores:
+        if score.category is None:
+            flat.setdefault(score.run, {}).update(dict.fromkeys(a for a in score.alarms if a.kind == "collapse"))
+    return [
+        replace(score, alarms=tuple(dict.fromkeys((*score.alarms, *flat.get(score.run, ())))))
+        if score.category is not None and flat.get(score.run)
+        else score
+        for score in scores
+    ]
+
+
 def as_document(score: Score) -> dict[str, Any]:
-    """The shape of `fada scores --json`."""
+    """The shape of `fada scores --json`: what is always there, then what the row was stored with besides."""
     keys = ("run", "model", "kind", "metric", "question", "category", "value", "ci_low", "ci_high", "n", "answered")
     document = {key: getattr(score, key) for key in keys} | {"failed": score.failed, "source": score.source}
     document |= {"floors": score.floors, "references": score.references}
     document["alarms"] = [{"kind": one.kind, "question": one.question, "text": one.text} for one in score.alarms]
-    return document | {"fingerprint": score.fingerprint, "from_run": score.from_run}
+    document |= {"fingerprint": score.fingerprint, "from_run": score.from_run}
+    return document | {key: finite(value) for key, value in score.extra.items() if key not in document}
+
+
+def finite(value: Any) -> Any:
+    """What JSON has a word for: a number that is none is null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(one) for key, one in value.items()}
+    return [finite(one) for one in value] if isinstance(value, list) else value
 
 
 def _listing(scores: list[Score]) -> str:

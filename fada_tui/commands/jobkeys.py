@@ -20,6 +20,14 @@ def _run(selection: Selection) -> bool:
     return selection.run is not None
 
 
+def _evaluation(selection: Selection) -> bool:
+    return selection.run is not None and selection.run.kind == "eval"
+
+
+def _scored(selection: Selection) -> bool:
+    return selection.run is not None and selection.run.kind in ("eval", "finetune")
+
+
 def _state(*states: str) -> Callable[[Selection], bool]:
     def needs(selection: Selection) -> bool:
         return selection.run is not None and selection.run.state in states
@@ -31,7 +39,10 @@ def _resumable(selection: Selection) -> bool:
     run = selection.run
     if run is None or run.state == "paused":
         return run is not None
-    return run.kind in ("eval", "finetune") and run.state in ("failed", "cancelled", "lost")
+    if run.kind not in steering.SAVES:
+        return False
+    # One that saves, or is being stopped, says when it can be resumed.
+    return run.state in ("failed", "cancelled", "lost") or (run.is_active and run.reason is not None)
 
 
 def _pause(selection: Selection) -> str:
@@ -70,14 +81,36 @@ JOBS = (
     ),
     Command("log", ("l",), "log", "Read and follow the log of the run", _JOBS, jobs.log, needs=_run, footer=30),
     Command(
-        "answers",
+        "samples",
         ("i",),
-        "answers",
-        "The last answers beside their references",
+        "samples",
+        "Walk through the answers: image, question, reference, score; the worst, the wrong, those unlike another run",
         _JOBS,
-        jobs.answers,
+        jobs.samples,
         needs=_run,
         footer=31,
+    ),
+    Command(
+        "scores",
+        ("w",),
+        "scores",
+        "Every score of the run with its interval, floors and alarms, and plots of them",
+        _JOBS,
+        jobs.scores,
+        _JOB_PANES,
+        _scored,
+        footer=32,
+    ),
+    Command(
+        "compare",
+        ("v",),
+        "compare",
+        "Compare the run with others on the questions that they share",
+        _JOBS,
+        jobs.compare,
+        _JOB_PANES,
+        _evaluation,
+        footer=33,
     ),
     Command(
         "cancel",
@@ -171,6 +204,23 @@ JOBS = (
         _JOB_PANES,
         _OVER,
         footer=41,
+    ),
+    Command(
+        "archived",
+        ("Z",),
+        "Archived",
+        "The runs that were put away: look at them, bring them back, delete them",
+        _JOBS,
+        steering.archived,
+        _JOB_PANES,
+    ),
+    Command(
+        "disk",
+        ("F",),
+        "Disk",
+        "What lies on the disk by kind and run; prune checkpoints and delete runs to free some",
+        _JOBS,
+        steering.disk,
     ),
     Command(
         "delete",

@@ -65,9 +65,25 @@ def log(panel: Dashboard) -> None:
         panel.app.push_screen(LogScreen(run))
 
 
-def answers(panel: Dashboard) -> None:
-    from fada_tui.screens.answers import AnswersScreen
+def samples(panel: Dashboard) -> None:
+    from fada_tui.screens.samples import SamplesScreen
 
     run = panel.selection.run
     if run is not None:
-        panel.app.push_screen(AnswersScreen(panel.panel_app.home, run))
+        panel.app.push_screen(SamplesScreen(panel.panel_app.home, run))
+
+
+def compare(panel: Dashboard) -> None:
+    from fada_tui.screens.comparepick import PickScreen
+
+    run = panel.selection.run
+    if run is not None:
+        panel.app.push_screen(PickScreen(panel.panel_app.home, run))
+
+
+def scores(panel: Dashboard) -> None:
+    from fada_tui.screens.scores import ScoresScreen
+
+    run = panel.selection.run
+    if run is not None:
+        panel.app.push_screen(ScoresScreen(panel.panel_app.home, run))

@@ -41,5 +41,5 @@ class PanelCommands(Provider):
         from fada_tui.screens.dashboard import Dashboard
 
         if isinstance(self.screen, Dashboard):
-            command.run(self.screen)
+            self.screen.panel_app.carry_out(partial(command.run, self.screen))
             self.screen.update_keys()

@@ -179,24 +179,84 @@ def archive(panel: Dashboard) -> None:
         from backends.jobs.labelling import archive as put_away
 
         put_away(home, [run.id])
-        return [f"put away, nothing of it is lost; `fada unarchive {run.id}` brings it back"]
+        return [f"put away, nothing of it is lost; Z lists it and brings it back, as does `fada unarchive {run.id}`"]
 
     panel.panel_app.start_task(f"Archive #{run.id} {what(run)}", task)
 
 
+def bring_back(panel: Dashboard, run: Run) -> None:
+    """Into the lists again."""
+    home = panel.panel_app.home
+
+    def task() -> list[str]:
+        from backends.jobs.labelling import archive as put_away
+
+        put_away(home, [run.id], archived=False)
+        return ["is in the Queue again"]
+
+    panel.panel_app.start_task(f"#{run.id} {what(run)}", task)
+
+
+def archived(panel: Dashboard) -> None:
+    """The runs that were put away."""
+    from fada_tui.screens.archived import ArchivedScreen
+
+    panel.app.push_screen(ArchivedScreen(panel))
+
+
+def disk(panel: Dashboard) -> None:
+    """What lies on the disk, and making room."""
+    from fada_tui.screens.disk import DiskScreen
+
+    panel.app.push_screen(DiskScreen(panel))
+
+
+def prune(panel: Dashboard, runs: list[int] | None, done: Callable[[], None]) -> None:
+    """Remove the checkpoints that nobody needs of these runs; None: of all, and what killed removals have left.
+
+    ``done`` is called in the worker's thread.
+    """
+    home = panel.panel_app.home
+
+    def task() -> list[str]:
+        from contextlib import closing
+
+        from backends.jobs.disk import prune as prune_run
+        from backends.jobs.disk import sweep
+        from backends.jobs.store import run_ids
+        from db.connect import connect
+        from fada_tui.format import size
+
+        try:
+            with closing(connect(home.runs_db)) as conn:
+                freed = sum(prune_run(conn, home, one) for one in (run_ids(home) if runs is None else runs))
+            return [f"freed {size(freed + (sweep(home) if runs is None else 0))}"]
+        finally:
+            done()
+
+    panel.panel_app.start_task("Prune" if runs is None else f"Prune #{runs[0]}", task)
+
+
 def delete(panel: Dashboard) -> None:
     """Asks first, and says what it frees."""
+    if (chosen := _chosen(panel)) is not None:
+        delete_run(panel, chosen[1])
+
+
+def delete_run(panel: Dashboard, run: Run, done: Callable[[], None] = lambda: None) -> None:
+    """``done`` is called in the worker's thread."""
     from fada_tui.screens.delete import DeleteScreen
 
-    if (chosen := _chosen(panel)) is None:
-        return
-    home, run = chosen
+    home = panel.panel_app.home
     screen = DeleteScreen(home, run)
 
     def task() -> list[str]:
         from backends.jobs import queue
 
-        return queue.remove(home, run.id, force=bool(screen.users))
+        try:
+            return queue.remove(home, run.id, force=bool(screen.users))
+        finally:
+            done()
 
     def answered(key: str | None) -> None:
         if key is not None:

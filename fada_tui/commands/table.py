@@ -39,6 +39,15 @@ FOCUS = tuple(
 
 LOOKS = (
     Command("zoom", ("z",), "zoom", "The focused pane on the whole screen, and back", _LOOK, view.zoom, footer=60),
+    Command(
+        "leaderboard",
+        ("b",),
+        "board",
+        "The leaderboard: runs ranked by kind of evaluation, with intervals, floors and alarms",
+        _LOOK,
+        view.leaderboard,
+        footer=58,
+    ),
     Command("copy", ("y",), "copy", "Copy the chosen row (OSC 52, works over SSH)", _LOOK, view.copy),
     Command(
         "palette", ("ctrl+p",), "commands", "Every command, by name", _LOOK, view.palette, footer=80, palette=False

@@ -89,10 +89,10 @@ def details(panel: Dashboard) -> None:
 
     model = panel.selection.model
     if model is not None:
-        panel.app.push_screen(ModelScreen(panel, model, _memory_total(panel.top.telemetry)))
+        panel.app.push_screen(ModelScreen(panel, model, memory_total(panel.top.telemetry)))
 
 
-def _memory_total(telemetry: TelemetryView) -> int | None:
+def memory_total(telemetry: TelemetryView) -> int | None:
     """Bytes of the largest card, or of main memory where there is none; None until the machine was looked at."""
     newest = telemetry.newest
     if newest is None:
@@ -132,6 +132,16 @@ def stats(panel: Dashboard) -> None:
     from fada_tui.screens.stats import StatsScreen
 
     panel.app.push_screen(StatsScreen(panel.panel_app.home, panel.tracker.tracker))
+
+
+def leaderboard(panel: Dashboard) -> None:
+    """Of the kind that the shown run is of, where it is an evaluation."""
+    from backends.leaderboard.entries import KINDS
+    from fada_tui.screens.leaderboard import LeaderboardScreen
+
+    run = panel.selection.run if panel.selection.pane in ("queue", "run") else None
+    kind = run.task if run is not None and run.task in KINDS else "gt"
+    panel.app.push_screen(LeaderboardScreen(panel, kind))
 
 
 def sync(panel: Dashboard) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events, on
@@ -199,7 +200,7 @@ class Dashboard(Screen[None]):
 
     def action_command(self, command_id: str) -> None:
         """Run a command; :meth:`check_action` has seen that it works right here."""
-        BY_ID[command_id].run(self)
+        self.panel_app.carry_out(partial(BY_ID[command_id].run, self))
         self.update_keys()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

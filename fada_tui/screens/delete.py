@@ -63,7 +63,8 @@ class DeleteScreen(ConfirmScreen):
         kinds = sorted(event.use.kinds.items(), key=lambda one: -one[1])
         held = ", ".join(f"{kind} {size(taken)}" for kind, taken in kinds)
         lines = [f"It frees {size(event.use.total)}" + (f": {held}." if held else ".")]
-        lines.append("Its log, answers and scores go too; its number is not used again. X puts it away instead.")
+        instead = "" if self._run.archived else " X puts it away instead."
+        lines.append(f"Its log, answers and scores go too; its number is not used again.{instead}")
         if event.users:
             names = ", ".join(f"#{run}" for run in event.users)
             lines.append(f"⚠ {names} used what it left and could not be repeated without it.")

@@ -18,6 +18,8 @@ from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Input, Label, Static
 
+from fada_tui.screens.confirm import Choice, ConfirmScreen
+from fada_tui.screens.failing import TellsFailures
 from fada_tui.sources.trouble import explain
 from fada_tui.text import as_meant, printable
 
@@ -37,7 +39,18 @@ class Field:
 ResultT = TypeVar("ResultT")
 
 
-class FormScreen(ModalScreen[ResultT | None], Generic[ResultT]):
+class Question(Exception):
+    """Raised by a form's ``submit`` where a person has to agree first; ``then`` is added to the values if one does."""
+
+    def __init__(self, title: str, text: str, words: str, then: dict[str, str]) -> None:
+        super().__init__(text)
+        self.title = title
+        self.text = text
+        self.words = words
+        self.then = then
+
+
+class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
     """Enter submits, escape leaves; the result is what :meth:`submit` answers."""
 
     auto_links = False
@@ -46,6 +59,7 @@ class FormScreen(ModalScreen[ResultT | None], Generic[ResultT]):
     CHECKING = "checking model and data …"
     WAIT = "still checking; it is queued when all is well (c cancels it then)"
     """Why it cannot be left while it is being submitted."""
+    NOT_AGREED = "nothing was queued"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "cancel"),
         Binding("down", "app.focus_next", "next", priority=True),
@@ -66,6 +80,11 @@ class FormScreen(ModalScreen[ResultT | None], Generic[ResultT]):
         message: str
         hint: str | None
 
+    @dataclass
+    class Asked(Message):
+        question: Question
+        values: dict[str, str]
+
     def __init__(self, title: str, fields: Sequence[Field], note: str) -> None:
         super().__init__()
         self._title_text = title
@@ -76,6 +95,9 @@ class FormScreen(ModalScreen[ResultT | None], Generic[ResultT]):
     def submit(self, values: dict[str, str]) -> ResultT:
         """Check the values and do it; called in a thread. Raises what explains itself."""
         raise NotImplementedError
+
+    def entered(self) -> None:
+        """Enter was pressed; called before the values are submitted."""
 
     def propose(self) -> dict[str, str]:
         """What more to fill in, by field; called in a thread, for it looks at files."""
@@ -141,6 +163,7 @@ class FormScreen(ModalScreen[ResultT | None], Generic[ResultT]):
         if self._busy:
             return
         self._busy = True
+        self.entered()
         self._say(self.CHECKING, problem=False)
         self._submit(self.values)
 
@@ -148,12 +171,27 @@ class FormScreen(ModalScreen[ResultT | None], Generic[ResultT]):
     def _submit(self, values: dict[str, str]) -> None:
         try:
             self.post_message(self.Submitted(self.submit(values)))
+        except Question as question:
+            self.post_message(self.Asked(question, values))
         except Exception as error:  # noqa: BLE001 - whatever it was, it is shown in the form
             self.post_message(self.Refused(*explain(error)))
 
     @on(Submitted)
     def _submitted(self, event: Submitted) -> None:
         self.dismiss(event.result)
+
+    @on(Asked)
+    def _asked(self, event: Asked) -> None:
+        question = event.question
+
+        def answered(key: str | None) -> None:
+            if key is None:
+                self._busy = False
+                self._say(self.NOT_AGREED, problem=True)
+            else:
+                self._submit({**event.values, **question.then})
+
+        self.app.push_screen(ConfirmScreen(question.title, question.text, Choice("y", question.words)), answered)
 
     @on(Refused)
     def _refused(self, event: Refused) -> None:

@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Label
 
+from fada_tui.screens.failing import TellsFailures
 from fada_tui.widgets.line import Row
 from fada_tui.widgets.lineview import LineView
 
@@ -32,7 +33,7 @@ class FullView(LineView):
         self.rebuild()
 
 
-class FullScreen(Screen[None]):
+class FullScreen(TellsFailures, Screen[None]):
     """Its view has the keys of every list; escape and q go back."""
 
     auto_links = False

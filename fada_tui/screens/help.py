@@ -27,6 +27,7 @@ _SIGNS = (
     ("note, #12", "where a score comes from: the tracker note, or run 12"),
     ("← #3", "the model as fine-tune run 3 left it, not its base"),
     ("● ‖ ·", "running, held or paused, queued"),
+    ("– ?", "cancelled; lost: nobody saw how it ended (R goes on, r starts anew)"),
 )
 
 

@@ -42,6 +42,7 @@ class LiveScreen(FullScreen):
         """What was read last; None before the first time."""
         self._stop = threading.Event()
         self._again = threading.Event()
+        self._wake = threading.Event()
 
     def read(self, tracker: sqlite3.Connection, runs: sqlite3.Connection) -> object:
         """What is shown; called in a thread with read-only connections. May raise what explains itself."""
@@ -58,12 +59,18 @@ class LiveScreen(FullScreen):
 
     def on_unmount(self) -> None:
         self._stop.set()
+        self._wake.set()
 
     def on_resize(self) -> None:
         self.call_after_refresh(self.draw)
 
     def read_again(self) -> None:
         """Read although no database changed: what is asked of them did."""
+        self._again.set()
+        self._wake.set()
+
+    def read_later(self) -> None:
+        """From :meth:`read`: once more in a while, although no database may have changed by then."""
         self._again.set()
 
     @work(thread=True, exit_on_error=False)
@@ -81,7 +88,8 @@ class LiveScreen(FullScreen):
                             self._again.clear()
                             before = now
                             self.post_message(self.Loaded(self.read(tracker, runs)))
-                        self._stop.wait(PERIOD_S)
+                        self._wake.wait(PERIOD_S)
+                        self._wake.clear()
             except Exception as error:  # noqa: BLE001 - whatever it was, it is shown, and tried again
                 self.post_message(self.Failed(*explain(error)))
                 self._stop.wait(4 * PERIOD_S)

@@ -33,7 +33,8 @@ def suggest(selection: Selection, view: RunView | None, tracker: Tracker | None)
     if about_run and run is not None and run.kind in ("eval", "finetune"):
         model = spec.get("model") or {}
         known = {one.name for one in tracker.models} if tracker else set()
-        name = str((model.get("name") if model.get("name") in known else model.get("source")) or "")
+        by_name = model.get("name") in known or model.get("loader") == "openai"
+        name = str((model.get("name") if by_name else model.get("source")) or "")
         adapter = run.id if run.kind == "finetune" else model.get("from_run")
         if name.startswith("/"):
             return Suggestion(model_folder=name, adapter=adapter, spec=spec)

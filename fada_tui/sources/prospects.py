@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from backends.jobs.forecast import Forecast, clock
+from backends.jobs.forecast import Forecast, in_words
 from backends.jobs.outlook import outlook
 from backends.jobs.reservation import source_text
 from backends.jobs.store import read_control
@@ -21,7 +21,6 @@ from fada_tui.sources.views import Outlook
 AGAIN_S = 10.0
 """A forecast moves on although nothing was written: what has no rate is measured by the clock."""
 LEAST_S = 2.0
-_NAMED = 3
 
 
 class Prospects:
@@ -52,7 +51,7 @@ class Prospects:
             return Outlook()
         now = time.time()
         found = outlook(conn, now)
-        return Outlook(*done_words(found, live, now), next_after(found, live), self._sources_of(conn, live))
+        return Outlook(*in_words(found, now), next_after(found, live), self._sources_of(conn, live))
 
     def _sources_of(self, conn: sqlite3.Connection, live: Sequence[Run]) -> dict[int, str]:
         """Where each reservation is from; it changes with the attempt alone."""
@@ -70,26 +69,6 @@ def reserved_because(conn: sqlite3.Connection, run: Run) -> str | None:
     return None if row is None else source_text(json.loads(row[0]), read_control(Path(run.run_dir)))
 
 
-def done_words(found: Forecast, live: Sequence[Run], now: float) -> tuple[str, str]:
-    """When all that is not held should be done, and shorter; where that is not known, because of which runs."""
-    counted = [run for run in live if run.state != "held"]
-    if not counted:
-        return "", ""
-    if found.done_at is not None:
-        said = f"done by {clock(found.done_at, now)}"
-        return said, said
-    paused = tuple(run.id for run in counted if run.state == "paused")
-    if paused:
-        why = short = f"{_names(paused)} paused"
-    elif found.unknown:
-        why = f"how long {_names(found.unknown)} will take is not known"
-        short = f"end of {_names(found.unknown)} not known"
-    else:
-        why = short = "waits for what is held"
-    ends = [span.end for span in found.spans if span.end is not None]
-    return (f"{why}; the others by {clock(max(ends), now)}" if ends else why), short
-
-
 def next_after(found: Forecast, live: Sequence[Run]) -> dict[int, int]:
     """Each queued run and the one at whose end it should start."""
     ends = {span.end: span.run for span in found.spans if span.end is not None}
@@ -98,7 +77,3 @@ def next_after(found: Forecast, live: Sequence[Run]) -> dict[int, int]:
         (span.run, ends.get(span.start)) for span in found.spans if span.run in waiting and span.start is not None
     )
     return {run: before for run, before in starts if before is not None}
-
-
-def _names(runs: Sequence[int]) -> str:
-    return ", ".join(f"#{run}" for run in runs[:_NAMED]) + (" …" if len(runs) > _NAMED else "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from db.connect import SchemaTooOld
+from db.connect import SchemaTooNew, SchemaTooOld
+
+OVERTAKEN = "a newer version of fada-tui has taken over here: quit (q) and open it again"
 
 
 def explain(error: Exception) -> tuple[str, str | None]:
@@ -13,6 +15,8 @@ def explain(error: Exception) -> tuple[str, str | None]:
         hint = getattr(error, "hint", None)
         places = getattr(error, "details", ())
         return "\n".join([f"{where}: {message}" if where else message, *places]), hint
+    if isinstance(error, SchemaTooNew):
+        return str(error), OVERTAKEN
     if isinstance(error, SchemaTooOld):
         return str(error), None
     if isinstance(error, OSError):

@@ -36,6 +36,8 @@ class RunView:
     """How long each attempt may run, pauses left out."""
     others: tuple[MetricSummary, ...] = ()
     """Of metrics whose curve is not read, the last values."""
+    last_words: tuple[str, ...] = ()
+    """The end of the log of a run that failed without saying why."""
 
     @property
     def overall(self) -> tuple[Score, ...]:

@@ -17,7 +17,7 @@ from textual.message import Message
 from backends.jobs.limits import max_seconds
 from backends.jobs.reservation import source_text
 from backends.jobs.store import read_control
-from db.connect import connect, counters, data_version
+from db.connect import SchemaTooNew, check_version, connect, counters, data_version
 from db.home import Home
 from db.runs import queries
 from db.runs.rows import MetricPoint
@@ -25,8 +25,10 @@ from db.tracker.proposals import proposals
 from db.tracker.queries import load_tracker, refresh_tracker
 from db.tracker.rows import Proposal, Tracker
 from db.tracker.sync import Stamp, SyncState, look, note_file
+from db.versions import KNOWN
 from fada_tui.messages import NoteFileLoaded, ProposalsLoaded, RunLoaded, RunsLoaded, SourceFailed, TrackerLoaded
 from fada_tui.sources.prospects import Prospects
+from fada_tui.sources.trouble import OVERTAKEN
 from fada_tui.sources.views import Failure, RunList, RunView
 
 POLL_S = 0.2
@@ -35,6 +37,8 @@ REDRAW_S = 0.5
 FILE_S = 2.0
 """So often the note's file is looked at; the note itself makes it looked at at once."""
 HISTORY = 200
+_WORDS, _WORDS_BYTES = 3, 4096
+"""Of the log of a run that failed, so many lines out of so many bytes."""
 CURVES = ("loss", "exact", "cosine", "accuracy")
 
 
@@ -62,6 +66,7 @@ class _File:
         version = data_version(self.conn)
         if version == self._version:
             return set()
+        check_version(self.conn, KNOWN[self.path.name], self.path)
         first = self._version == -1
         now = counters(self.conn)
         before, self._counters, self._version = self._counters, now, version
@@ -126,7 +131,8 @@ class Watcher:
                 except (sqlite3.Error, OSError) as error:
                     self._tracker.close()
                     self._runs.close()
-                    self._report(f"the data cannot be read: {error}")
+                    newer = isinstance(error, SchemaTooNew)
+                    self._report(OVERTAKEN if newer else f"the data cannot be read: {error}")
                     pause = 1.0
                 self._wake.wait(max(POLL_S, pause) if self._trouble else POLL_S)
                 self._wake.clear()
@@ -242,7 +248,19 @@ def load_view(conn: sqlite3.Connection, run_id: int) -> RunView | None:
         source_text(detail.spec, read_control(Path(detail.run.run_dir))),
         max_seconds(detail.spec),
         tuple(one for name, one in detail.metrics.items() if name not in drawn),
+        last_words(Path(detail.run.run_dir) / "log.txt") if detail.run.state == "failed" and failure is None else (),
     )
+
+
+def last_words(log: Path) -> tuple[str, ...]:
+    """The last lines of a log that say something, however long it is."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _WORDS_BYTES))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ()
+    return tuple(line.strip() for line in text.splitlines() if line.strip())[-_WORDS:]
 
 
 def drawn_curves(names: Iterable[str]) -> list[str]:

@@ -20,6 +20,17 @@ _MEMORY_FROM = 100
 _BORDER = 6
 """Corners and spaces around a title, in cells."""
 _NEEDS = re.compile(r"needs ([\d.]+) GiB of \w+, ([\d.]+) GiB free")
+_FEW = (
+    (re.compile(r"all (\d+) slots are taken"), r"\1 slots taken"),
+    (re.compile(r"(#\d+) has the machine alone"), r"\1 runs alone"),
+    (re.compile(r"needs the machine alone; waits for (.*)"), r"runs alone, after \1"),
+    (re.compile(r"(after #\d+), which needs the machine alone"), r"\1, which runs alone"),
+    (re.compile(r"held; h lets it go"), "held"),
+    (re.compile(r"its runner died, so how it ended is not known"), "its runner died"),
+    (re.compile(r"the machine was restarted while it ran"), "machine restarted"),
+    (re.compile(r"cancelled by the user"), "cancelled"),
+    (re.compile(r"(#\d+), which it waits for, was (\w+).*"), r"\1 was \2"),
+)
 _FIRST = (("e", "evaluate a model"), ("f", "fine-tune it"), ("D", "demo on synthetic data"))
 
 
@@ -65,7 +76,10 @@ class QueuePane(LineView):
         begin = _begin(run, digits)
         if not run.is_active:
             share = 0.5 if run.is_waiting else 0.4
-            tail = _fitted(tail, width - line_width(begin) - cell_len(run.label) - 1, int(width * share))
+            rest = width - line_width(begin) - cell_len(run.label) - 1
+            if line_width(tail) > rest:
+                tail = tuple((_in_few(text), token) for text, token in tail)
+            tail = _fitted(tail, rest, int(width * share))
         room = width - line_width(begin) - line_width(tail) - 1
         said = named(run, room)
         rest = room - cell_len(said) - 1
@@ -74,6 +88,9 @@ class QueuePane(LineView):
 
     def _live(self, run: Run, width: int) -> Line:
         memory: Line = ((f"{self._memory(run)}  ", "dim"),) if width >= _MEMORY_FROM and self._memory(run) else ()
+        if run.reason:  # what it was asked to do and has yet to obey
+            share = f"{percent(run.fraction)} " if run.fraction is not None else ""
+            return ((f"{share}{run.reason}", "running"),)
         if run.fraction is None:
             return (*memory, (run.state if run.state == "paused" else run.phase or run.state, "running"))
         cells = max(4, min(24, width // 6))
@@ -97,12 +114,19 @@ class QueuePane(LineView):
         few = _NEEDS.sub(r"needs \1, \2 GiB free", why)
         after = self.runs.outlook.after.get(run.id)
         next_one = f"; next after #{after}" if after is not None and f"#{after}" not in why else ""
-        fewest = _NEEDS.sub(r"needs \1 G, \2 free", why)
-        choices = [f"{why}{next_one}", f"{few}{next_one}", few]
+        fewest = _in_few(_NEEDS.sub(r"needs \1 G, \2 free", why))
+        choices = [f"{why}{next_one}", f"{few}{next_one}", few, f"{fewest}{next_one}"]
         said = next((text for text in choices if cell_len(text) <= room), fewest)
         memory = self._memory(run)
         known = not memory or "needs" in why or width < _MEMORY_FROM
         return ((said, "dim"),) if known else ((said, "dim"), (f"  {memory}", "dim"))
+
+
+def _in_few(text: str) -> str:
+    """Reasons that the queue itself gives, in fewer words."""
+    for pattern, few in _FEW:
+        text = pattern.sub(few, text)
+    return text
 
 
 def _begin(run: Run, digits: int) -> Line:

@@ -18,7 +18,9 @@ def state_line(run: Run, width: int) -> Line:
     """State, phase and attempt; on the right how long it took or takes."""
     sign, token = state_span(run)
     begin: list[tuple[str, str]] = [(f"{sign} {run.state}", token)]
-    if run.phase and run.is_active:
+    if run.is_active and run.reason:
+        begin.append((f"  {run.reason}", "running"))
+    elif run.phase and run.is_active:
         begin.append((f"  {run.phase}", "dim"))
     if run.attempt > 1:
         begin.append((f"  attempt {run.attempt}", "dim"))
@@ -27,7 +29,8 @@ def state_line(run: Run, width: int) -> Line:
     if run.is_waiting and (waiting := waiting_for(run)) != run.state:
         begin.append((f"  {waiting}", "dim"))
     took = duration(run.ended - run.started) if run.ended and run.started else ""
-    end: Line = ((f"ETA {duration(run.eta_s)}", ""),) if run.eta_s is not None else ((took, "dim"),)
+    goes_on = run.eta_s is not None and not run.reason
+    end: Line = ((f"ETA {duration(run.eta_s)}", ""),) if goes_on else ((took, "dim"),)
     return spread(tuple(begin), end, width)
 
 
@@ -82,6 +85,9 @@ def failure_lines(view: RunView, width: int) -> list[Line]:
     lines: list[Line] = [((text, token),) for text in wrap(said, width)]
     if failure and run.reason and run.reason not in said:
         lines += [((text, "dim"),) for text in wrap(run.reason, width, limit=2)]
+    if view.last_words:
+        lines.append((("its log ends with", "dim"),))
+        lines += [((f"  {text}", ""),) for one in view.last_words for text in wrap(one, max(1, width - 2), limit=2)]
     if failure and failure.hint:
         lines += [((text, ""),) for text in wrap(f"→ {failure.hint}", width)]
     keys: list[tuple[str, str]] = [("l", "key"), (" log  ", "dim"), ("r", "key"), (" retry", "dim")]

@@ -128,11 +128,16 @@ def score_rank(best: Best | None) -> tuple[int, float] | None:
 
 
 def ranked(scores: Iterable[Score]) -> list[Score]:
-    """Those that are final and were answered for nearly all of what was asked."""
+    """Those that are final and were answered for nearly all of what was asked, as far as is known."""
     return [
         one
         for one in scores
-        if not one.partial and one.step is None and one.n and one.answered >= one.n * _UNRANKED_COVERAGE
+        if not one.partial
+        and one.step is None
+        and one.n
+        and one.answered >= one.n * _UNRANKED_COVERAGE
+        # What was brought in can lack questions of the data altogether: then only an alarm tells.
+        and not any(alarm.kind == "coverage" for alarm in one.alarms)
     ]
 
 

@@ -1,0 +1,1 @@
+"""The leaderboard as text: cells, files, and lines of the screen."""
