@@ -16,6 +16,7 @@ from hypothesis import settings
 from db.connect import connect
 from db.home import Home
 from db.migrate import migrate
+from tests.servers.llama import llama_server as llama_server
 
 # No test depends on the clock; what CI runs is the same each time, and other runs keep searching.
 settings.register_profile("search", deadline=None)

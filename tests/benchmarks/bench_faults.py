@@ -175,7 +175,7 @@ class Chaos:
         """Wait, as a person who looks now and then, until every job is over."""
         for command in self.commands:
             command.wait()
-        deadline = time.monotonic() + PATIENCE_S
+        deadline, before = time.monotonic() + PATIENCE_S, 0
         with closing(connect(self.home.runs_db)) as conn:
             while True:
                 tick_and_wake(conn, self.home)
@@ -185,9 +185,15 @@ class Chaos:
                         with suppress(QueueError):
                             resume(self.home, run.id)
                 self.panel.read_for(0.01)
+                if (size := self._written()) != before:  # a slow machine is not a job that stands still
+                    deadline, before = time.monotonic() + PATIENCE_S, size
                 if (all(run.is_over for run in runs) and not go_on(self.home, runs)) or time.monotonic() > deadline:
                     return runs
                 time.sleep(0.2)
+
+    def _written(self) -> int:
+        """What the jobs have to say, in bytes, their attempts included."""
+        return sum(path.stat().st_size for path in self.home.runs.glob("*/*") if path.suffix in (".jsonl", ".txt"))
 
     def noted(self, name: str) -> list[str]:
         path = self.notes / name
@@ -288,6 +294,19 @@ def rampage(chaos: Chaos, kills: int) -> None:
         chaos.strike()
 
 
+def explain(chaos: Chaos, runs: list[Run]) -> None:
+    """On standard error, what is known of jobs that did not come to their end."""
+    for run in runs:
+        if not run.is_over:
+            folder = chaos.home.run_dir(run.id)
+            for path in (folder / "control.json", *sorted((folder / "attempts").glob("*.json"))):
+                print(path, path.read_text(), file=sys.stderr)
+            print((folder / "log.txt").read_text(errors="replace")[-2000:], file=sys.stderr)
+    for process in psutil.process_iter(["pid", "ppid", "status", "cmdline"]):
+        if str(chaos.home.root) in (process.info["cmdline"] or []):
+            print(process.info, file=sys.stderr)
+
+
 def end_processes(home: Home) -> None:
     for process in psutil.process_iter(["cmdline"]):
         if any(word.startswith(str(home.root.parent)) for word in process.info["cmdline"] or []):
@@ -311,6 +330,8 @@ def main() -> None:
                 chaos.evaluations.update(run_ids(chaos.home))
             rampage(chaos, args.kills)
             runs = chaos.settle()
+            if not all(run.is_over for run in runs):
+                explain(chaos, runs)
             chaos.leave()
             found = violations(chaos, runs)
         finally:

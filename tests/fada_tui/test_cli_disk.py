@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from backends.jobs import store
+from backends.jobs.disk import WHOLE
 from db.home import Home
 from fada_tui.cli import disk, run
 from fada_tui.cli.context import Context
@@ -27,6 +28,7 @@ def tuned(panel_home: Home) -> int:
         checkpoint = folder / "checkpoints" / f"checkpoint-{step}"
         checkpoint.mkdir(parents=True)
         (checkpoint / "model.safetensors").write_bytes(b"x" * 100_000)
+        (checkpoint / WHOLE).touch()
     return run_id
 
 

@@ -12,7 +12,7 @@ STARTS = {
     "panel": "import fada_tui.app, fada_tui.cli.panel, fada_tui.sources.watcher, fada_tui.sources.telemetry",
     "what the panel's workers import": "import db.tracker.edits, backends.jobs.queue, backends.jobs.reconcile, "
     "backends.jobs.logs, fada_tui.screens.evaluate, fada_tui.screens.finetune, fada_tui.screens.log, "
-    "fada_tui.screens.answers, fada_tui.screens.help, fada_tui.screens.status, fada_tui.screens.prompt, "
+    "fada_tui.screens.samples, fada_tui.screens.help, fada_tui.screens.status, fada_tui.screens.prompt, "
     "fada_tui.screens.model, fada_tui.screens.stats, fada_tui.screens.sync, fada_tui.screens.add",
     "fada jobs": "from fada_tui.cli import build_parser; build_parser().parse_args(['jobs'])",
 }

@@ -290,3 +290,44 @@ async def test_a_running_job_is_paused_and_goes_on(panel_home: Home, until: Unti
             await until(pilot, lambda: app.runs.get(number).state == "cancelled")  # type: ignore[union-attr]
     finally:
         end_processes(panel_home)
+
+
+async def test_the_pane_of_a_command_that_failed_shows_how_its_log_ends(panel_home: Home, until: Until) -> None:
+    number = queue.enqueue_command(panel_home, ["sh", "-c", "echo one; echo; echo 'KeyError: [b]x[/b]' >&2; exit 3"])
+    app = PanelApp(panel_home)
+    try:
+        async with app.run_test(size=(80, 24)) as pilot:
+            await chosen(app, pilot, until, number)
+            await pilot.press("z", "4")
+            await until(pilot, lambda: "exit code 3" in screen_text(app))
+            await until(pilot, lambda: "its log ends with" in screen_text(app))
+            assert "  KeyError: [b]x[/b]" in screen_text(app)
+    finally:
+        end_processes(panel_home)
+
+
+async def test_in_a_narrow_queue_reasons_are_said_in_few_words() -> None:
+    slots = replace(panel.run(14, "queued", name="MiniCPM-V-2.6"), reason="all 2 slots are taken")
+    lost = replace(panel.run(9, "lost", name="Pixtral-12B"), reason="its runner died, so how it ended is not known")
+    shown = await rows(RunList((panel.RUNNING, slots, lost)), (80, 24))
+    assert shown["run:14"].endswith("2 slots taken") and shown["run:9"].endswith("its runner died")
+
+
+async def test_a_run_that_saves_says_so_and_when_it_can_be_resumed(panel_home: Home, until: Until) -> None:
+    number = queue.enqueue_command(panel_home, ["sleep", "300"])
+    app = PanelApp(panel_home)
+    try:
+        async with app.run_test(size=SIZE) as pilot:
+            await chosen(app, pilot, until, number)
+            await until(pilot, lambda: app.runs.get(number).state == "running")  # type: ignore[union-attr]
+            with closing(connect(panel_home.runs_db)) as conn:
+                with immediate(conn):
+                    conn.execute("UPDATE runs SET kind = 'finetune' WHERE id = ?", (number,))
+                    store.change_control(panel_home.run_dir(number), stop=True)
+                ingest(conn, panel_home, number)
+            await until(pilot, lambda: "saving, then it stops" in screen_text(app))
+            await pilot.press("R")
+            said = f"run #{number} is still saving: it can be resumed when it has saved"
+            await until(pilot, lambda: any(said in one.message for one in app._notifications))
+    finally:
+        end_processes(panel_home)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from db.runs.rows import Alarm
 from fada_tui.sources.views import RunView
 from fada_tui.widgets.status import best_score, is_right, named
 from tests.fada_tui.panel import answer, model, run, score, stated
@@ -38,6 +39,9 @@ def test_approximate_is_marked() -> None:
 def test_partial_and_uncovered_runs_are_not_ranked() -> None:
     good = score(1, 0.5, "cosine")
     assert best_score(model("m"), [replace(good, partial=True), replace(good, answered=500)]) is None
+    # An import of 10 answers to 100 questions has answered all that it holds: the alarm tells.
+    told = replace(good, alarms=(Alarm("coverage", None, "answers 10 of the 100 questions in the data"),))
+    assert best_score(model("m"), [good]) is not None and best_score(model("m"), [told]) is None
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from backends.jobs import store
-from backends.jobs.disk import bytes_of, checkpoints, disk_use, parse_keep, prune, set_aside, sweep, to_prune
+from backends.jobs import queue, store
+from backends.jobs.disk import (
+    WHOLE,
+    bytes_of,
+    checkpoints,
+    disk_use,
+    parse_keep,
+    prunable_bytes,
+    prune,
+    set_aside,
+    sweep,
+    to_prune,
+)
 from backends.jobs.errors import QueueError
 from backends.jobs.ingest import adopt, ingest
+from backends.jobs.reconcile import tick
 from db.home import Home
+from db.runs.queries import get_run
 
 BLOCK = 1 << 16
 
@@ -39,6 +52,7 @@ def with_checkpoints(home: Home, conn: sqlite3.Connection, run_id: int, scores: 
     with (folder / "events.jsonl").open("a") as file:
         for step, score in scores.items():
             write(folder / "checkpoints" / f"checkpoint-{step}" / "model.safetensors")
+            (folder / "checkpoints" / f"checkpoint-{step}" / WHOLE).touch()
             if score is not None:
                 event = {"t": 1.0, "kind": "metric", "name": "eval_exact", "step": step, "value": score}
                 file.write(json.dumps(event) + "\n")
@@ -104,6 +118,42 @@ def test_a_run_that_is_not_over_is_left_alone(home: Home, runs_conn: sqlite3.Con
     assert list(checkpoints(home.run_dir(run_id))) == list(checkpoints(home.run_dir(waiting))) == [1, 2]
 
 
+def test_a_checkpoint_that_was_not_written_to_its_end_is_never_the_one_that_is_kept(
+    home: Home, runs_conn: sqlite3.Connection
+) -> None:
+    run_id = make_run(home, runs_conn)
+    with_checkpoints(home, runs_conn, run_id, {10: 0.5, 20: 0.4, 30: 0.9})
+    found = checkpoints(home.run_dir(run_id))
+    (found[30] / WHOLE).unlink()
+    assert to_prune(runs_conn, home, run_id) == [found[30]]
+    assert to_prune(runs_conn, home, run_id, ("last",)) == [found[10], found[30]]
+    prune(runs_conn, home, run_id)
+    assert list(checkpoints(home.run_dir(run_id))) == [10, 20]
+
+
+def test_a_checkpoint_that_another_run_evaluates_is_kept(home: Home, runs_conn: sqlite3.Connection) -> None:
+    run_id = make_run(home, runs_conn)
+    with_checkpoints(home, runs_conn, run_id, {1: 0.1, 10: 0.1, 2: 0.2, 3: 0.9})
+    user = store.allocate(home)
+    source = str(checkpoints(home.run_dir(run_id))[1])
+    store.create(home, user, {"kind": "eval", "model": {"name": "m", "source": source}, "created": 1.0, "held": True})
+    adopt(runs_conn, home, user)
+    prune(runs_conn, home, run_id, ())
+    assert list(checkpoints(home.run_dir(run_id))) == [1]
+
+
+def test_what_would_be_freed_is_what_is_freed_also_after_a_kill(home: Home, runs_conn: sqlite3.Connection) -> None:
+    run_id, gone = make_run(home, runs_conn), make_run(home, runs_conn)
+    with_checkpoints(home, runs_conn, run_id, {1: 0.1, 2: 0.2, 3: 0.3})
+    write(home.run_dir(gone) / "log.txt")
+    set_aside(checkpoints(home.run_dir(run_id))[1])
+    set_aside(set_aside(home.run_dir(gone)))
+    use = disk_use(runs_conn, home)
+    assert use.left >= BLOCK and use.prunable == use.left + prunable_bytes(runs_conn, home, run_id)
+    assert use.prunable == prune(runs_conn, home, run_id) + sweep(home)
+    assert disk_use(runs_conn, home).prunable == 0
+
+
 def test_what_a_killed_removal_left_is_swept(home: Home, runs_conn: sqlite3.Connection) -> None:
     run_id = make_run(home, runs_conn)
     with_checkpoints(home, runs_conn, run_id, {1: 0.1, 2: 0.2})
@@ -119,3 +169,43 @@ def test_what_a_killed_removal_left_is_swept(home: Home, runs_conn: sqlite3.Conn
 def test_keep_is_checked(text: str) -> None:
     with pytest.raises(QueueError, match="--keep"):
         parse_keep(text)
+
+
+def test_a_run_that_was_resumed_meanwhile_is_not_removed(
+    home: Home, runs_conn: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = make_run(home, runs_conn)
+    real = queue.ingest
+
+    def ingest_then_resume(conn: sqlite3.Connection, where: Home, number: int) -> str | None:
+        state = real(conn, where, number)
+        store.change_control(where.run_dir(number), attempt=2)
+        return state
+
+    monkeypatch.setattr(queue, "ingest", ingest_then_resume)
+    with pytest.raises(QueueError, match="is not over"):
+        queue.remove(home, run_id)
+    assert home.run_dir(run_id).is_dir() and get_run(runs_conn, run_id) is not None
+
+
+def test_a_removal_that_is_killed_leaves_nothing_that_looks_whole(
+    home: Home, runs_conn: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = make_run(home, runs_conn)
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue, "forget", killed)  # between the renaming and the commit
+        with pytest.raises(Killed):
+            queue.remove(home, run_id)
+    assert not home.run_dir(run_id).exists()
+    tick(runs_conn, home)
+    run = get_run(runs_conn, run_id)
+    assert run is not None and (run.state, run.reason) == ("lost", "its run directory is gone")
+    assert queue.remove(home, run_id) and sweep(home) > 0
+    assert get_run(runs_conn, run_id) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.jobs import store
-from backends.jobs.admission import GIB, Capacity
+from backends.jobs.admission import GIB, Capacity, Claim, admit
 from backends.jobs.forecast import Past, Span, Work, clock, expected_seconds, forecast, in_words
 from backends.jobs.ingest import adopt, ingest
 from backends.jobs.outlook import outlook
@@ -51,7 +52,10 @@ def test_what_is_unknown_is_said_and_holds_up_only_what_needs_it() -> None:
     found = forecast([Work(1, "running", None), queued(2, 10), queued(3, 5, 1)], TWO, NOW)
     assert (found.done_at, found.unknown) == (None, (1,))
     assert found.spans == (Span(1, NOW, None), Span(2, NOW, NOW + 10), Span(3, None, None))
-    assert in_words(found, NOW) == f"how long #1 will take is not known; the others by {clock(NOW + 10, NOW)}"
+    assert in_words(found, NOW) == (
+        f"how long #1 will take is not known; what can be foreseen by {clock(NOW + 10, NOW)}",
+        "end of #1 not known",
+    )
 
 
 def test_held_and_paused_runs_wait_for_a_person() -> None:
@@ -59,12 +63,26 @@ def test_held_and_paused_runs_wait_for_a_person() -> None:
     assert found.span(1) == Span(1, None, None) and found.span(3) == Span(3, None, None)
     assert found.done_at is None
     assert forecast([Work(1, "held", 10), queued(2, 10)], TWO, NOW).done_at == NOW + 10
-    assert forecast([Work(1, "paused", 10)], TWO, NOW).done_at is None
+    assert in_words(forecast([Work(1, "held", 10), queued(2, 10)], TWO, NOW), NOW).long.endswith(" without #1, held")
+    assert in_words(found, NOW).long.startswith("#3 behind what is held; what can be foreseen by ")
+    paused = forecast([Work(1, "paused", 10), queued(2, 10, 1)], TWO, NOW)
+    assert (paused.done_at, paused.unknown) == (None, ())
+    assert in_words(paused, NOW) == ("#1 paused", "#1 paused")
+
+
+def test_what_others_hold_leaves_no_room_and_that_is_said() -> None:
+    full = Capacity(32 * GIB, 30 * GIB, 2, "VRAM")
+    found = forecast([queued(1, 10, reserved=8 * GIB), queued(2, 10, 1), queued(3, None)], full, NOW)
+    assert found.no_room == (1,)
+    said = in_words(found, NOW)
+    assert said.long == "how long #3 will take is not known; #1 does not fit beside what others hold"
+    assert forecast([Work(1, "running", None, (), 30 * GIB), queued(2, 10, reserved=8 * GIB)], TWO, NOW).no_room == ()
 
 
 def test_nothing_to_do_has_no_words() -> None:
-    assert in_words(forecast([], TWO, NOW), NOW) is None
-    words = in_words(forecast([queued(1, 60)], TWO, NOW), NOW)
+    assert in_words(forecast([], TWO, NOW), NOW) == ("", "")
+    assert in_words(forecast([Work(1, "held", 60)], TWO, NOW), NOW) == ("", "")
+    words = in_words(forecast([queued(1, 60)], TWO, NOW), NOW).long
     assert words == f"done by {time.strftime('%H:%M', time.localtime(NOW + 60))}"
     assert clock(NOW + 3 * 86_400, NOW) == time.strftime("%a %H:%M", time.localtime(NOW + 3 * 86_400))
     assert clock(NOW + 30 * 86_400, NOW) == time.strftime("%d %b %H:%M", time.localtime(NOW + 30 * 86_400))
@@ -126,6 +144,43 @@ def test_the_rules_of_admission_hold_at_every_moment(parts: list[tuple[Any, ...]
         assert None in ends
 
 
+@given(parts=WORKS, slots=st.integers(1, 3))
+def test_a_queue_that_is_worked_second_by_second_ends_when_it_was_said(
+    parts: list[tuple[Any, ...]], slots: int
+) -> None:
+    """A dispatcher that admits at every second, and jobs that take as long as they were said to."""
+    capacity = Capacity(32 * GIB, 0, slots, "VRAM")
+    works = [
+        Work(run, state, (seconds or 0) // 10, (parent,) if parent < run and state == "queued" else (), memory * GIB)
+        for run, (state, seconds, memory, _, parent) in enumerate(parts, 1)
+        if state in ("queued", "running")
+    ]
+    works = [
+        replace(work, after=tuple(one for one in work.after if any(w.run == one for w in works))) for work in works
+    ]
+    left = {work.run: work.seconds or 0 for work in works}
+    active = [work for work in works if work.state == "running"]
+    waiting = [work for work in works if work.state == "queued"]
+    over: dict[int, float] = {}
+    for second in range(2000):
+        while True:  # what ends at this second makes room at this second
+            for work in [one for one in active if left[one.run] <= 0]:
+                active.remove(work)
+                over[work.run] = NOW + second
+            ready = [work for work in waiting if all(parent in over for parent in work.after)]
+            claims = [[Claim(work.run, work.reserved) for work in group] for group in (ready, active)]
+            started = [one.run for one in admit(claims[0], claims[1], capacity) if one.reason is None]
+            active += [work for work in waiting if work.run in started]
+            waiting = [work for work in waiting if work.run not in started]
+            if not started:
+                break
+        for work in active:
+            left[work.run] -= 1
+    found = forecast(works, capacity, NOW)
+    assert {span.run: span.end for span in found.spans if span.end is not None} == over
+    assert found.no_room == tuple(work.run for work in waiting if set(work.after) <= over.keys())
+
+
 EVAL = {"kind": "eval", "task": "gt", "model": {"source": "m", "name": "m", "from_run": None}, "data": {"samples": 100}}
 
 
@@ -174,3 +229,23 @@ def test_the_present_queue(home: Home, runs_conn: sqlite3.Connection) -> None:
     ingest(runs_conn, home, first)
     runs_conn.execute("UPDATE runs SET state = 'running', started = ? WHERE id = ?", (NOW, first))
     assert outlook(runs_conn, NOW).span(first) == Span(first, NOW, NOW + 20)
+
+
+def test_pauses_are_nobodys_time(home: Home, runs_conn: sqlite3.Connection) -> None:
+    def add(attempt: store.Attempt | None) -> int:
+        run_id = store.allocate(home)
+        store.create(home, run_id, {**EVAL, "created": 1.0})
+        if attempt:
+            store.write_attempt(home.run_dir(run_id), attempt)
+        adopt(runs_conn, home, run_id)
+        ingest(runs_conn, home, run_id)
+        return run_id
+
+    add(store.Attempt(1, started=1000.0, ended=1480.0, exit_code=0, pauses=((1010.0, 1400.0), (1410.0, 1420.0))))
+    waiting = add(None)
+    assert outlook(runs_conn, NOW).span(waiting) == Span(waiting, NOW, NOW + 80)
+    live = store.Attempt(1, started=NOW - 100, pauses=((NOW - 90, NOW - 30),))
+    store.write_attempt(home.run_dir(waiting), live)
+    runs_conn.execute("UPDATE runs SET state = 'running', started = ? WHERE id = ?", (NOW - 100, waiting))
+    assert outlook(runs_conn, NOW).span(waiting) == Span(waiting, NOW, NOW + 40)
+    assert outlook(runs_conn, NOW + 50).unknown == (waiting,)

@@ -35,7 +35,8 @@ def test_training_is_cancelled_with_its_step_and_can_be_resumed(
     run_id = queue_eval(TRAINING, kind="finetune", task=None)
     after = queue_python("pass", after=[run_id])
     until(run_id, begun)
-    assert queue.cancel(home, run_id, save=True) == [f"#{run_id} was asked to save and stop"]
+    (said,) = queue.cancel(home, run_id, save=True)
+    assert said.startswith(f"#{run_id} was asked to save and stop; once it has, `fada resume {run_id}`")
     run = until(run_id)
     assert (run.state, run.reason) == ("cancelled", "stopped and saved at step 7")
     waited = until(after)

@@ -1,80 +1,70 @@
-"""What 95 % intervals are worth: thousands of made-up data sets whose truth is known, answers sharing images."""
+"""What 95 % intervals are worth: thousands of made-up data sets whose truth is known, eight answers an image.
+
+The figures are asserted with room for chance: with ``n`` intervals of which a share ``p`` holds the truth, the share
+that is seen lies within ``3.9 * sqrt(p (1 - p) / n)`` of it in all but one of 10,000 tries (normal approximation of the
+binomial; the seeds are fixed besides). ``tests/benchmarks/bench_coverage.py`` measures the whole grid.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from backends.scoring.intervals import FEW_IMAGES, Column, intervals
+from backends.scoring.intervals import FEW_IMAGES, FEWEST_IMAGES
+from tests.benchmarks.bench_coverage import CORRELATIONS, TRUTHS, Cell, measure
 
 pytestmark = pytest.mark.slow
 
-Draw = Callable[[np.random.Generator, int, int, float, float], NDArray[np.float64]]
-RESAMPLES = 400
+SURE = 3.9
+"""Standard errors: chance alone goes further once in 10,000 tries."""
 
 
-def right_or_wrong(
-    rng: np.random.Generator, images: int, each: int, share: float, correlation: float
-) -> NDArray[np.float64]:
-    """0/1 answers (images, each) from a beta-binomial: mean ``share``, intraclass correlation as given."""
-    size = 1 / correlation - 1
-    chances = rng.beta(share * size, (1 - share) * size, images)
-    return (rng.random((images, each)) < chances[:, None]).astype(np.float64)
+def error(share: float, intervals: int) -> float:
+    return SURE * float(np.sqrt(share * (1 - share) / intervals))
 
 
-def half_credit(
-    rng: np.random.Generator, images: int, each: int, share: float, correlation: float
-) -> NDArray[np.float64]:
-    """0, ½ or 1."""
-    return right_or_wrong(rng, images, 2 * each, share, correlation).reshape(images, each, 2).mean(2)
+def least(cells: list[Cell]) -> None:
+    """No cell under 93 %, as far as its intervals can tell."""
+    for cell in cells:
+        if cell.shown > 100:  # where hardly any set gets an interval, those that do are a choice
+            coverage = cell.coverage or 0.0
+            assert coverage >= 0.93 - error(0.93, cell.shown), cell
 
 
-def graded(rng: np.random.Generator, images: int, each: int, share: float, correlation: float) -> NDArray[np.float64]:
-    """Anything in 0..1, as a cosine: the mean of twelve, so that the answers are seldom alike."""
-    return (
-        right_or_wrong(rng, images, 12 * each, share, correlation).reshape(images, each, 12).mean(2) * 0.5 + share * 0.5
-    )
+@pytest.mark.parametrize("images", [50, 100])
+@pytest.mark.parametrize("kind", ["binary", "share", "any"])
+def test_from_fifty_images_on_95_is_94_to_96(kind: str, images: int) -> None:
+    sets = 1200
+    cells = {
+        (truth, correlation): measure(kind, images, truth, correlation, sets, resamples=1000)
+        for truth in TRUTHS
+        for correlation in CORRELATIONS
+    }
+    least(list(cells.values()))
+    assert all(cell.shown == sets for cell in cells.values()), "from fifty images on everybody has an interval"
+    for truth in TRUTHS:
+        here = [cells[truth, correlation] for correlation in CORRELATIONS]
+        mean = sum(cell.held for cell in here) / (sets * len(here))
+        room = error(0.95, sets * len(here))  # 6,000 intervals: 1.1 points
+        assert 0.94 - room <= mean <= 0.96 + room, (truth, [cell.coverage for cell in here])
+    whole = sum(cell.held for cell in cells.values()) / sum(cell.shown for cell in cells.values())
+    assert 0.945 <= whole <= 0.96, whole
 
 
-def covered(draw: Draw, images: int, each: int, share: float, correlation: float, sets: int) -> float:
-    """Share of the data sets whose interval holds the truth, of those that get one."""
-    rng = np.random.default_rng([images, each, int(share * 100), int(correlation * 100)])
-    held = shown = 0
-    for _ in range(sets):
-        values = draw(rng, images, each, share, correlation)
-        column = Column(values.ravel(), np.repeat(np.arange(images), each), share=draw is not graded)
-        (found,) = intervals([column], resamples=RESAMPLES, seed=int(rng.integers(1 << 30)))
-        if found is not None:
-            shown += 1
-            held += found.low <= share <= found.high
-    assert shown > 0.99 * sets or draw is graded, "who gets an interval must not depend on the answers"
-    return held / shown
-
-
-@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9])
-def test_eight_questions_an_image_from_fifty_images_on(share: float) -> None:
-    found = [
-        covered(right_or_wrong, images, 8, share, correlation, 1000)
-        for images in (50, 100)
-        for correlation in (0.1, 0.3, 0.5)
+@pytest.mark.parametrize("images", [FEWEST_IMAGES, 8, 15, FEW_IMAGES - 1, FEW_IMAGES])
+@pytest.mark.parametrize("kind", ["binary", "share", "any"])
+def test_few_images_have_an_honest_interval_or_none(kind: str, images: int) -> None:
+    cells = [
+        measure(kind, images, truth, correlation, 1500, resamples=1000)
+        for truth in (0.1, 0.5, 0.9)
+        for correlation in (0.0, 0.3, 0.8)
     ]
-    assert 0.94 <= np.mean(found) <= 0.96, found
-    assert min(found) >= 0.93, found
-
-
-@pytest.mark.parametrize("draw", [right_or_wrong, half_credit, graded])
-@pytest.mark.parametrize("images", [8, FEW_IMAGES - 1, FEW_IMAGES, 60])
-def test_few_images_and_other_values(draw: Draw, images: int) -> None:
-    if draw is graded and images < FEW_IMAGES:
-        (found,) = intervals(
-            [Column(graded(np.random.default_rng(0), images, 8, 0.5, 0.3).ravel(), np.repeat(np.arange(images), 8))]
-        )
-        assert found is None
+    if kind == "any" and images < FEW_IMAGES:
+        assert all(cell.shown == 0 for cell in cells), "what is no proportion has none then"
         return
-    for share in (0.1, 0.5, 0.9):
-        for each in (1, 8):
-            # 93 %, less two standard errors of what 800 sets can tell.
-            assert covered(draw, images, each, share, 0.3, 800) >= 0.912, (share, each)
+    least(cells)
+
+
+@pytest.mark.parametrize("images", [4, 20, 60])
+def test_one_answer_an_image(images: int) -> None:
+    least([measure("binary", images, truth, 0.3, 1500, resamples=1000, each=1) for truth in TRUTHS])

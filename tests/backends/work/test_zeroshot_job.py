@@ -79,6 +79,28 @@ def test_a_real_model(make_job: Callable[..., Job], data: dict[str, Any], tiny_c
     assert any(row["model"] == "FetalCLIP" for row in scores["published"])
 
 
+def test_the_stored_classes_are_scored_again(
+    make_job: Callable[..., Job], data: dict[str, Any], tiny_clip: Path
+) -> None:
+    from backends.jobs import store
+    from backends.work import rescore
+    from db.migrate import migrate
+
+    job = make_job(1, task="zero-shot", scoring=None, data=data, model=model_of(tiny_clip))
+    migrate(job.home)
+    work_function(job.spec)(job)
+    store.write_attempt(job.dir, store.Attempt(1, ended=store.now(), exit_code=0))
+    before = json.loads((job.dir / "scores.json").read_text())
+    tool = make_job(2, kind="tool", task=None, tool={"name": "rescore", "args": {"run": 1}})
+    said = rescore.run(tool)
+    after = json.loads((job.dir / "scores.json").read_text())
+    assert after["scores"] == before["scores"] and after["rescored"] is True
+    assert after["classes"] == before["classes"] and said["kept"] == "scores.1.json"
+    (job.dir / "scores.json").write_text("{}")
+    with pytest.raises(JobError, match="which classes"):
+        rescore.run(tool)
+
+
 def test_a_class_is_the_mean_of_its_sentences(tiny_clip: Path) -> None:
     model = load_contrastive(str(tiny_clip))
     texts = ["femur", "ultrasound image of femur"]

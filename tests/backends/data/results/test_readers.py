@@ -105,7 +105,7 @@ class TestFada:
         (tmp_path / name).write_text(text)
         with pytest.raises(DataError) as error:
             read_results(tmp_path)
-        assert error.value.where == str(tmp_path / name)
+        assert str(error.value.where).startswith(str(tmp_path / name))
 
 
 class TestVlmevalkit:
@@ -156,15 +156,30 @@ class TestVlmevalkit:
         (tmp_path / "m_data.xlsx").write_bytes(b"PK")
         with pytest.raises(DataError) as error:
             read_results(tmp_path)
-        assert "openpyxl" in error.value.message and "pip install openpyxl" in (error.value.hint or "")
+        assert "openpyxl" in error.value.message and "fada-tui[excel]" in (error.value.hint or "")
 
     def test_excel(self, tmp_path: Path) -> None:
         openpyxl = pytest.importorskip("openpyxl")
         book = openpyxl.Workbook()
         book.active.append(["index", "question", "answer", "prediction"])
         book.active.append([1, "Which?", "this", None])
+        book.active.append([])
+        book.active.append([2, "How old?", 20, "20"])
+        book.active.append([3, "Which?", "that", "Failed to obtain answer via API."])
         book.save(tmp_path / "m_data.xlsx")
-        assert read_results(tmp_path).answers[0].error == "no prediction in the file"
+        made = read_results(tmp_path)
+        assert [(one.reference, one.prediction, one.error) for one in made.answers] == [
+            ("this", None, "no prediction in the file"),
+            ("20", "20", None),
+            ("that", None, "Failed to obtain answer via API."),
+        ]
+
+    def test_an_excel_file_that_is_none(self, tmp_path: Path) -> None:
+        pytest.importorskip("openpyxl")
+        (tmp_path / "m_data.xlsx").write_bytes(b"PK and then nothing")
+        with pytest.raises(DataError) as error:
+            read_results(tmp_path)
+        assert "broken" in error.value.message and str(tmp_path / "m_data.xlsx") in str(error.value.where)
 
 
 class TestHarness:
