@@ -56,6 +56,11 @@ class Home:
     def dispatcher_log(self) -> Path:
         return self.root / "dispatcher.log"
 
+    @property
+    def image_hashes(self) -> Path:
+        """What images look like, by data set: made again where it is missing."""
+        return self.root / "cache" / "hashes"
+
     def run_dir(self, run_id: int) -> Path:
         return self.runs / str(run_id)
 

@@ -149,7 +149,9 @@ def _read(path: Path) -> dict[str, Entry]:
 def _write(path: Path, entries: Mapping[str, Entry]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        temporary.touch(mode=0o600)
         temporary.write_text(json.dumps({"format": FORMAT, "images": as_document(entries)}), encoding="utf-8")
         temporary.replace(path)
     except (OSError, UnicodeEncodeError):

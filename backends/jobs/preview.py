@@ -109,7 +109,7 @@ def _overlap(home: Home, training: _Read, asked: _Read, seconds: float) -> tuple
     hashed = []
     for one in (asked, training):
         quick = [sample for sample in one.samples if sample.image_file.suffix.lower() not in _SLOW]
-        kept = cache_file(home.root / "cache" / "hashes", *one.place)
+        kept = cache_file(home.image_hashes, *one.place)
         # One thread: this runs beside a screen that is being drawn.
         found = cached_hashes(quick, kept, stop=lambda: time.monotonic() > end, threads=1)
         hashed.append((found, found.whole and len(quick) == len(one.samples)))

@@ -109,7 +109,9 @@ def make_phantoms(
         try:
             _write_all(temporary, counts, seed, progress)
             _write_text(temporary / _MANIFEST, json.dumps(manifest) + "\n")
-            temporary.chmod(0o755)
+            mask = os.umask(0)
+            os.umask(mask)
+            temporary.chmod(0o777 & ~mask)
             temporary.rename(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -123,7 +123,7 @@ def record_training(job: Job, samples: Sequence[Sample]) -> TrainingSet:
 
 def hashes_of(job: Job, samples: Iterable[Sample], data: Mapping[str, Any]) -> Hashes:
     """By the cache of the data set in HOME."""
-    kept = cache_file(job.home.root / "cache" / "hashes", data["path"], data.get("image_root"))
+    kept = cache_file(job.home.image_hashes, data["path"], data.get("image_root"))
     return cached_hashes(samples, kept, stop=job.stop_requested)
 
 

@@ -149,6 +149,7 @@ def show_where(args: argparse.Namespace, context: Context) -> None:
         "tracker": home.fada_db,
         "index": home.runs_db,
         "runs": home.runs,
+        "hashes": home.image_hashes,
         "models": cache_folder(),
     }
     sizes = {name: disk_use(path) for name, path in paths.items()}

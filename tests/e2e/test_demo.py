@@ -60,3 +60,5 @@ def test_the_demo_headless_prints_scores_before_and_after(fada: list[str], fresh
     assert base["n"] == tuned["n"] > 0
     states = {run["id"]: run["state"] for run in ask(fada, fresh_home, "jobs")}
     assert [states[run] for run in document["runs"]] == ["done"] * 3
+    open_to_others = [path for path in fresh_home.root.rglob("*") if path.stat().st_mode & 0o077]
+    assert not open_to_others
