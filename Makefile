@@ -15,7 +15,7 @@ HAS_GPU := $(shell nvidia-smi -L >/dev/null 2>&1 && echo yes)
 comma := ,
 EXTRAS := $(if $(HAS_GPU),gpu,train)$(comma)api$(comma)test
 
-.PHONY: help run demo test setup bench check clean
+.PHONY: help run demo test setup bench docs check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,11 @@ setup: $(STAMP) ## make .venv with everything that runs on this machine
 
 bench: $(STAMP) ## measure speed and memory: one JSON line a figure
 	@for f in tests/benchmarks/bench_*.py; do PYTHONPATH=tests/benchmarks $(BIN)/python $$f || exit 1; done
+
+docs: $(STAMP) ## write docs/models.md from what the conformance tests see (some minutes)
+	@rm -rf .seen && mkdir .seen
+	FADA_CONFORMANCE=$(CURDIR)/.seen $(BIN)/python -m pytest -n 2 --dist loadgroup tests/backends/models/conformance
+	@$(BIN)/python -P tests/backends/models/conformance/table.py .seen docs/models.md && rm -rf .seen
 
 check: $(STAMP) ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .

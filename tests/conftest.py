@@ -13,6 +13,7 @@ import psutil
 import pytest
 from hypothesis import settings
 
+import backends  # noqa: F401 - before a test module's own transformers
 from db.connect import connect
 from db.home import Home
 from db.migrate import migrate

@@ -24,8 +24,10 @@ class EventWriter:
         while data:
             data = data[os.write(self._fd, data) :]
 
-    def started(self, *, device: str, versions: Mapping[str, str], total: int | None, unit: str) -> None:
-        self.write("started", pid=os.getpid(), device=device, versions=dict(versions), total=total, unit=unit)
+    def started(
+        self, *, device: str, versions: Mapping[str, str], total: int | None, unit: str, **how: Mapping[str, str]
+    ) -> None:
+        self.write("started", pid=os.getpid(), device=device, versions=dict(versions), total=total, unit=unit, **how)
 
     def progress(self, done: int, total: int | None, unit: str, phase: str) -> None:
         self.write("progress", done=done, total=total, unit=unit, phase=phase)

@@ -14,6 +14,7 @@ from backends.data.errors import DataError
 from backends.data.validate import DataReport, validate
 from backends.jobs.dispatcher import capacity_of
 from backends.jobs.errors import QueueError
+from backends.jobs.precision import precision_part
 from backends.jobs.reservation import with_reservation
 from backends.jobs.served import served_model, with_server
 from backends.jobs.servers import Server
@@ -58,6 +59,7 @@ def plan_eval(
     server: Server | None = None,
     send_images: bool = False,
     floors: Sequence[str] = (),
+    precision: str = "auto",
 ) -> dict[str, Any]:
     """The parts of an evaluation's spec, everything checked and nothing queued (for several that go in together).
 
@@ -74,6 +76,7 @@ def plan_eval(
         server: Where the model is asked, instead of loading it here.
         send_images: A person has agreed that the images leave this machine for a hosted server.
         floors: Of :data:`FLOORS`; ``text_only`` asks the model each distinct question once more, about a grey picture.
+        precision: Of :data:`backends.jobs.precision.PRECISIONS`: in what numbers the model is loaded.
 
     Raises:
         QueueError: Model, data or a number is wrong, or the job can never fit this machine.
@@ -91,7 +94,8 @@ def plan_eval(
     parts: dict[str, Any] = {
         "kind": "eval",
         "task": task,
-        "model": _model_part(home, resolved, adapter, name),
+        "model": _model_part(home, resolved, adapter, name)
+        | precision_part(precision, resolved.loader, here=server is None),
         "data": data_part(report, limit),
         "generation": {**GENERATION, **OF_TASK.get(task, {}), **(generation or {})},
         "prompt": {"templates": list(TEMPLATES)} if task == "zero-shot" else None,

@@ -10,7 +10,19 @@ import torch
 
 from backends.jobs.job import JobError
 
-PACKAGES = ("fada-tui", "torch", "transformers", "tokenizers", "peft", "accelerate", "sentence-transformers", "numpy")
+PACKAGES = (
+    "fada-tui",
+    "torch",
+    "torchvision",
+    "transformers",
+    "tokenizers",
+    "peft",
+    "accelerate",
+    "bitsandbytes",
+    "flash-attn",
+    "sentence-transformers",
+    "numpy",
+)
 
 
 def pick_device(wanted: str) -> torch.device:
@@ -40,6 +52,17 @@ def device_name(device: torch.device) -> str:
 def default_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 on CUDA, float32 on the CPU (where bfloat16 is slower)."""
     return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+def attention_kernel(device: torch.device, dtype: torch.dtype) -> str | None:
+    """The attention to ask for: FlashAttention 2 on a card where it is installed, else None.
+
+    None leaves the choice to transformers: torch's own (sdpa) where the architecture has it, else the plain one.
+    """
+    from transformers.utils.import_utils import is_flash_attn_2_available
+
+    half = dtype in (torch.bfloat16, torch.float16)
+    return "flash_attention_2" if device.type == "cuda" and half and is_flash_attn_2_available() else None
 
 
 def set_threads(threads: int) -> None:

@@ -12,6 +12,9 @@ from PIL import Image
 from backends.models.base import Message
 
 _PROBE = "fada-system-probe"
+_PREFIXED = ("PaliGemmaProcessor",)
+_TASK = "answer en "
+"""The words before a question in PaliGemma's own training."""
 
 
 class PromptFormat:
@@ -19,26 +22,36 @@ class PromptFormat:
 
     A template that refuses or silently drops a system message gets its text put before the user's instead, so that
     two models are always asked the same words.
+
+    PaliGemma has no conversation: it reads the image, then a task in words on one line, and goes on with the answer.
     """
 
     def __init__(self, processor: Any) -> None:
         self.processor = processor
         self.tokenizer: Any = processor.tokenizer
         self.has_template = bool(getattr(processor, "chat_template", None))
+        self.is_prefix = is_prefixed(processor)
         self._takes_system = self.has_template and self._keeps_system()
+
+    @property
+    def answer_type(self) -> int:
+        """The token type of an answer in training. PaliGemma lets type 0 look ahead: its answer would be read off."""
+        return 1 if self.is_prefix else 0
 
     def prompt(self, messages: Sequence[Message]) -> str:
         """The text up to where the answer begins."""
         messages = list(messages) if self._takes_system else fold_system(messages)
-        if not self.has_template:
-            return "\n".join(_texts(messages))
-        return str(self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+        if self.is_prefix:
+            return f"{self.processor.image_token}{_TASK}{' '.join(' '.join(_texts(messages)).split())}"
+        return self._render(messages, add_generation_prompt=True)
 
     def answer_tail(self, messages: Sequence[Message], prompt: str, answer: str) -> str:
         """What the template writes after ``prompt`` (of the same messages) for ``answer``, its end mark included."""
+        if self.is_prefix:
+            return answer
         said: Message = {"role": "assistant", "content": [{"type": "text", "text": answer}]}
         whole = [*(messages if self._takes_system else fold_system(messages)), said]
-        text = str(self.processor.apply_chat_template(whole, add_generation_prompt=False, tokenize=False))
+        text = self._render(whole, add_generation_prompt=False)
         return text[len(prompt) :] if text.startswith(prompt) else answer
 
     def encode(self, prompts: Sequence[str], images: Sequence[Image.Image], padding_side: str = "left") -> Any:
@@ -55,15 +68,27 @@ class PromptFormat:
             return_tensors="pt",
         )
 
+    def _render(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
+        options: dict[str, Any] = {"add_generation_prompt": add_generation_prompt, "tokenize": False}
+        if type(self.processor).__name__ == "SmolVLMProcessor":
+            # Else it sets options of videos for every prompt, and warns of them.
+            options["processor_kwargs"] = {"do_sample_frames": False}
+        return str(self.processor.apply_chat_template(messages, **options))
+
     def _keeps_system(self) -> bool:
         probe: list[Message] = [
             {"role": "system", "content": [{"type": "text", "text": _PROBE}]},
             {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "?"}]},
         ]
         try:
-            return _PROBE in self.processor.apply_chat_template(probe, add_generation_prompt=True, tokenize=False)
+            return _PROBE in self._render(probe, add_generation_prompt=True)
         except TemplateError:
             return False
+
+
+def is_prefixed(processor: Any) -> bool:
+    """True where the prompt is an image and a task in words, and no conversation."""
+    return not getattr(processor, "chat_template", None) and type(processor).__name__ in _PREFIXED
 
 
 def fold_system(messages: Sequence[Message]) -> list[Message]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import Any
 
 import torch
 
-_KEPT: list[torch.library.Library] = []
+_KEPT: list[Any] = []
 """Operators go when their library object does."""
 
 
@@ -21,7 +22,7 @@ def define_missing() -> bool:
     compiled = [file for folder in (spec and spec.submodule_search_locations) or () for file in _compiled(Path(folder))]
     if _KEPT or any(map(_loads, compiled)):
         return False
-    library = torch.library.Library("torchvision", "DEF")
+    library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     _KEPT.append(library)
@@ -34,7 +35,8 @@ def _compiled(folder: Path) -> list[Path]:
 
 def _loads(path: Path) -> bool:
     try:
-        torch.ops.load_library(str(path))
+        operators: Any = torch.ops
+        operators.load_library(str(path))
     except (ImportError, OSError):
         return False
     return True

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ from transformers.utils import logging
 
 from backends.jobs.job import JobError
 from backends.models.base import Generation, Reply, Request
-from backends.models.device import default_dtype, device_name, pick_device, set_threads
-from backends.models.prompts import PromptFormat, end_tokens
+from backends.models.checkpoint import check_loadable, first_line
+from backends.models.device import attention_kernel, device_name, pick_device, set_threads
+from backends.models.mends import mend
+from backends.models.precision import QUANTISED, dtype_of, quantisation
+from backends.models.prompts import PromptFormat, end_tokens, is_prefixed
 
 _INSTEAD = "check that the folder is a whole checkpoint of an architecture that this transformers version knows"
 
@@ -27,8 +31,16 @@ _INSTEAD = "check that the folder is a whole checkpoint of an architecture that 
 class TransformersModel:
     """A loaded model with its processor; satisfies :class:`backends.models.base.VisionLanguageModel`."""
 
-    def __init__(self, model: Any, processor: Any, generation: Generation, warnings: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        model: Any,
+        processor: Any,
+        generation: Generation,
+        warnings: Sequence[str] = (),
+        precision: str = "auto",
+    ) -> None:
         self.model = model
+        self.precision = precision
         self.processor = processor
         self.generation = generation
         self.prompts = PromptFormat(processor)
@@ -51,6 +63,14 @@ class TransformersModel:
     @property
     def parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def facts(self) -> dict[str, str]:
+        """How it was loaded: the type of its numbers, and the attention kernel."""
+        numbers = str(self.model.dtype).removeprefix("torch.")
+        return {
+            "numbers": f"{self.precision}, computed in {numbers}" if self.precision in QUANTISED else numbers,
+            "attention": str(getattr(self.model.config, "_attn_implementation", None) or "eager"),
+        }
 
     def ask(self, batch: Sequence[Request]) -> list[Reply]:
         """Answer a batch in one ``generate``, prompts padded on the left."""
@@ -120,6 +140,8 @@ def load(
     generation: Generation | None = None,
     trainable: bool = False,
     dtype: torch.dtype | None = None,
+    precision: str = "auto",
+    allow_pickle: bool = False,
 ) -> TransformersModel:
     """Load ``source`` (a checkpoint folder, a LoRA folder or a hub id), with ``adapter`` on top where given.
 
@@ -127,7 +149,9 @@ def load(
 
     Args:
         trainable: leave an adapter's weights trainable.
-        dtype: of the weights; default bfloat16 on CUDA, float32 on the CPU.
+        dtype: of the weights, instead of what ``precision`` says.
+        precision: ``auto`` (bfloat16 on CUDA, float32 on the CPU), ``bf16``, ``fp16``, ``fp32``, ``8bit`` or ``4bit``.
+        allow_pickle: a person has agreed to weights that are no safetensors.
 
     Raises:
         JobError: the folder is missing, has no processor, is not known, or does not fill the model's weights.
@@ -140,13 +164,46 @@ def load(
         revision = None
     elif Path(source).is_absolute() or source.startswith("."):
         raise JobError(f"{source}: no such checkpoint folder", "give a folder that holds config.json, or a hub id")
+    check_loadable(source, revision, allow_pickle=allow_pickle)
     processor = _load_processor(source, revision)
-    model, warnings = _load_weights(source, revision, dtype or default_dtype(target))
+    way = _Way.of(target, dtype or dtype_of(precision, target), precision, allow_pickle)
+    model, warnings = _load_weights(source, revision, way)
+    mend(model)
     if adapter is not None:
         model = _load_adapter(model, Path(adapter), trainable)
-    model.to(target)
+    if way.quantised is None:
+        model.to(target)
     model.eval()
-    return TransformersModel(model, processor, generation or Generation(), warnings)
+    return TransformersModel(model, processor, generation or Generation(), warnings, precision)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How weights are read."""
+
+    dtype: torch.dtype
+    attention: str | None = None
+    quantised: Any = None
+    device_map: dict[str, Any] | None = None
+    allow_pickle: bool = False
+
+    @classmethod
+    def of(cls, device: torch.device, dtype: torch.dtype, precision: str, allow_pickle: bool) -> _Way:
+        config = quantisation(precision, dtype)
+        # Straight to where it runs: no second copy in main memory, and what is quantised cannot be moved.
+        on_device = {"": device} if config is not None or device.type == "cuda" else None
+        return cls(dtype, attention_kernel(device, dtype), config, on_device, allow_pickle)
+
+    def arguments(self) -> dict[str, Any]:
+        given: dict[str, Any] = {
+            "dtype": self.dtype,
+            "attn_implementation": self.attention,
+            "quantization_config": self.quantised,
+            "device_map": self.device_map,
+            "use_safetensors": None if self.allow_pickle else True,
+        }
+        always = {"trust_remote_code": False, "output_loading_info": True}
+        return always | {name: value for name, value in given.items() if value is not None}
 
 
 def restore_weights(model: Any, folder: str | os.PathLike[str]) -> None:
@@ -155,7 +212,7 @@ def restore_weights(model: Any, folder: str | os.PathLike[str]) -> None:
     Raises:
         JobError: as :func:`load`.
     """
-    saved, _ = _load_weights(str(folder), None, model.dtype)
+    saved, _ = _load_weights(str(folder), None, _Way(model.dtype))
     model.load_state_dict(saved.state_dict())
 
 
@@ -173,9 +230,9 @@ def _split_adapter(source: str, adapter: str | os.PathLike[str] | None) -> tuple
 def _load_processor(source: str, revision: str | None) -> Any:
     try:
         processor: Any = AutoProcessor.from_pretrained(source, revision=revision, trust_remote_code=False)
-    except (OSError, ValueError, ImportError, KeyError) as error:
+    except (OSError, ValueError, ImportError, KeyError, AttributeError, TypeError) as error:
         raise JobError(
-            f"{source}: the processor does not load: {_first_line(error)}",
+            f"{source}: the processor does not load: {first_line(error)}",
             "the folder needs processor and tokenizer files beside config.json (processor.save_pretrained writes them)",
         ) from error
     if not hasattr(processor, "tokenizer") or not hasattr(processor, "image_processor"):
@@ -183,20 +240,23 @@ def _load_processor(source: str, revision: str | None) -> Any:
             f"{source}: no processor for images and text (found only {type(processor).__name__})",
             "copy the base model's processor files into the folder",
         )
+    if not getattr(processor, "chat_template", None) and not is_prefixed(processor):
+        raise JobError(
+            f"{source}: the processor has no chat template",
+            "put the chat_template.jinja of the instruction-tuned checkpoint beside its processor files",
+        )
     if processor.tokenizer.pad_token is None:
         processor.tokenizer.pad_token = processor.tokenizer.eos_token
     return processor
 
 
-def _load_weights(source: str, revision: str | None, dtype: torch.dtype) -> tuple[Any, list[str]]:
+def _load_weights(source: str, revision: str | None, way: _Way) -> tuple[Any, list[str]]:
     try:
-        loaded: Any = AutoModelForImageTextToText.from_pretrained(
-            source, revision=revision, dtype=dtype, trust_remote_code=False, output_loading_info=True
-        )
+        loaded = _from_pretrained(source, revision, way)
     except (OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
-        raise JobError(f"{source}: the model does not load: {_first_line(error)}", _INSTEAD) from error
+        raise JobError(f"{source}: the model does not load: {first_line(error)}", _INSTEAD) from error
     model, info = loaded
     # transformers fills whatever is missing with random numbers and only logs it.
     for kind in ("missing_keys", "mismatched_keys"):
@@ -209,6 +269,18 @@ def _load_weights(source: str, revision: str | None, dtype: torch.dtype) -> tupl
     return model, warnings
 
 
+def _from_pretrained(source: str, revision: str | None, way: _Way) -> Any:
+    """As transformers loads it; FlashAttention is left out where the architecture has no use for it."""
+    try:
+        return AutoModelForImageTextToText.from_pretrained(source, revision=revision, **way.arguments())
+    except (ValueError, ImportError) as error:
+        if way.attention is None or "flash" not in str(error).lower():
+            raise
+    return AutoModelForImageTextToText.from_pretrained(
+        source, revision=revision, **replace(way, attention=None).arguments()
+    )
+
+
 def _load_adapter(model: Any, folder: Path, trainable: bool) -> Any:
     from peft import PeftModel
 
@@ -218,11 +290,6 @@ def _load_adapter(model: Any, folder: Path, trainable: bool) -> Any:
         return PeftModel.from_pretrained(model, str(folder), is_trainable=trainable)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise JobError(
-            f"{folder}: the adapter does not fit the model: {_first_line(error)}",
+            f"{folder}: the adapter does not fit the model: {first_line(error)}",
             "use the base model that the adapter was trained on",
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -16,7 +16,7 @@ from backends.models.device import versions
 from backends.scoring.answer import Answer
 from backends.scoring.duplicates import with_duplicates
 from backends.scoring.rows import RESAMPLES
-from backends.work.common import check_unchanged, read_samples
+from backends.work.common import check_unchanged, how_loaded, read_samples
 from backends.work.evaluate import LIVE_RESAMPLES, ask_all, asker_of, is_overall
 from backends.work.live import LiveScores
 from backends.work.predictions import Predictions
@@ -120,7 +120,7 @@ def evaluate(job: Job, benchmark: Benchmark) -> dict[str, Any]:
     model = benchmark.load(job)
     predictions = Predictions(job.predictions)
     total = len(questions.samples)
-    job.events.started(device=model.device, versions=versions(), total=total, unit="samples")
+    job.events.started(device=model.device, versions=versions(), total=total, unit="samples", **how_loaded(model))
     live = _live(job, benchmark, questions, seed, trained)
     try:
         speed = ask_all(job, asker_of(job, model), questions.samples, predictions, live)

@@ -17,8 +17,9 @@ from backends.data.door import open_data
 from backends.data.sample import Sample
 from backends.data.validate import file_sha256
 from backends.jobs.job import Job, JobError
-from backends.models.base import Generation
+from backends.models.base import Generation, VisionLanguageModel
 from backends.models.transformers_loader import TransformersModel, load
+from backends.worker import say
 
 
 def read_samples(
@@ -76,10 +77,17 @@ def load_model(
         generation=generation,
         trainable=trainable,
         dtype=dtype,
+        precision=model.get("precision") or "auto",
     )
+    say(", ".join(f"{name} {value}" for name, value in loaded.facts().items()))
     for warning in loaded.warnings:
         job.events.message("warning", warning)
     return loaded
+
+
+def how_loaded(model: VisionLanguageModel) -> dict[str, dict[str, str]]:
+    """What the event ``started`` says besides of a model that was loaded here: its numbers and attention kernel."""
+    return {"loaded": model.facts()} if isinstance(model, TransformersModel) else {}
 
 
 def _announce_download(job: Job, source: str, revision: str | None) -> None:

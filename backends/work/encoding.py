@@ -55,7 +55,7 @@ class Encoder:
         real_rows = encoded["attention_mask"].bool()
         real = real_rows[row]
         features = {
-            name: _append(name, tensor[row : row + 1][:, real], answer)
+            name: _append(name, tensor[row : row + 1][:, real], answer, self.prompts.answer_type)
             if tensor.shape[:2] == shape
             else (tensor if len(real_rows) == 1 else tensor[row : row + 1].clone())
             for name, tensor in encoded.items()
@@ -80,13 +80,13 @@ def _image(sample: Sample) -> Image.Image:
         ) from error
 
 
-def _append(name: str, tensor: Tensor, answer: Tensor) -> Tensor:
+def _append(name: str, tensor: Tensor, answer: Tensor, answer_type: int) -> Tensor:
     if name == "input_ids":
         return torch.cat([tensor, answer[None]], dim=1)
     if name == "attention_mask":
         return torch.cat([tensor, torch.ones_like(answer)[None]], dim=1)
-    if tensor.dim() == 2:  # token types: 0 is text
-        return torch.cat([tensor, torch.zeros_like(answer)[None]], dim=1)
+    if tensor.dim() == 2:  # token types
+        return torch.cat([tensor, torch.full_like(answer, answer_type)[None]], dim=1)
     repeats = [tensor[:, -1:]] * len(answer)  # what text may look at: as the prompt's last token
     return torch.cat([tensor, *repeats], dim=1)
 
@@ -129,7 +129,10 @@ class Collate:
     def __call__(self, batch: Sequence[Features]) -> dict[str, Any]:
         self.samples += len(batch)
         self.tokens += sum(features["input_ids"].shape[1] for features in batch)
-        return {name: _join([features[name] for features in batch], self.fill.get(name, 0)) for name in batch[0]}
+        joined = {name: _join([features[name] for features in batch], self.fill.get(name, 0)) for name in batch[0]}
+        if "target_sizes" in joined:  # MiniCPM-V: the patches of all images in one long strip
+            joined["pixel_values"] = torch.cat([features["pixel_values"] for features in batch], dim=-1)
+        return joined
 
 
 def _join(tensors: Sequence[Tensor], fill: int) -> Tensor:

@@ -21,7 +21,7 @@ from backends.scoring.embedding import Embedder, EmbeddingError
 from backends.scoring.score import score_answers
 from backends.scoring.values import said_of
 from backends.work.asking import Asked, Asker, Asking
-from backends.work.common import Throttle, check_unchanged, read_samples
+from backends.work.common import Throttle, check_unchanged, how_loaded, read_samples
 from backends.work.live import LiveScores
 from backends.work.predictions import Predictions
 from backends.work.serving import ServerAsker, open_model
@@ -56,7 +56,9 @@ def evaluate(job: Job) -> dict[str, Any]:
     trained = look(job, samples)
     model = open_model(job)
     predictions = Predictions(job.predictions)
-    job.events.started(device=model.device, versions=versions(), total=len(samples), unit="samples")
+    job.events.started(
+        device=model.device, versions=versions(), total=len(samples), unit="samples", **how_loaded(model)
+    )
     try:
         speed = ask_all(job, asker_of(job, model), samples, predictions, _live(job, samples, embedder, seed, trained))
         wanted = is_wanted(spec) and not speed["stopped"]

@@ -19,7 +19,7 @@ from backends.models.transformers_loader import TransformersModel, restore_weigh
 from backends.scoring.answer import Answer
 from backends.scoring.score import score_answers
 from backends.work.asking import Asker
-from backends.work.common import check_unchanged, generation_of, load_model, read_samples, sync_folder
+from backends.work.common import check_unchanged, generation_of, how_loaded, load_model, read_samples, sync_folder
 from backends.work.encoding import Collate, EncodedSamples, Encoder
 from backends.work.evaluate import is_overall
 from backends.work.plan import TrainingPlan, training_plan
@@ -68,7 +68,7 @@ def finetune(job: Job) -> dict[str, Any]:
         callbacks=[events],
     )
     trainer.remove_callback(PrinterCallback)
-    job.events.started(device=model.device, versions=versions(), total=total, unit="steps")
+    job.events.started(device=model.device, versions=versions(), total=total, unit="steps", **how_loaded(model))
     summary = _train(job, trainer)
     left = _save(job, model, method)
     write_json(job.dir / "scores.json", {"scores": scorer.final() if scorer else [], "finished": True})
@@ -181,8 +181,6 @@ def _load(job: Job, plan: TrainingPlan) -> tuple[TransformersModel, str]:
         if method == "full" and model.model.dtype != torch.float32:
             model.unload()
             model = load_model(job, generation, trainable=True, dtype=torch.float32)
-    if not model.prompts.has_template:
-        raise JobError("the model has no chat template", "training needs one in the processor's files")
     if method == "full":
         if hasattr(model.model, "merge_and_unload"):
             model.model = model.model.merge_and_unload()

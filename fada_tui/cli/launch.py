@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
     _register_eval(verbs, shared)
     _register_finetune(verbs, shared)
-    run = verbs.add_parser("run", parents=[shared], help="queue any command: fada run [options] -- CMD…")
+    run = verbs.add_parser(
+        "run",
+        parents=[shared],
+        help="queue any command: fada run [options] -- CMD…",
+        usage="fada run [options] -- CMD…",
+        epilog="for instance: fada run --vram 12 --max-time 2h -- python train.py --lr 1e-4",
+    )
     run.add_argument("--vram", type=float, default=0.0, metavar="GB", help="card memory to reserve (default: none)")
     _add_queue_options(run)
     run.set_defaults(handler=run_command)
@@ -51,6 +57,12 @@ def _register_eval(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
         default="",
         metavar="NAMES",
         help="majority,shuffled are always there; text_only asks each distinct question again about a grey picture",
+    )
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        metavar="NAME",
+        help="auto (bf16 on a card, else fp32), bf16, fp32, 8bit or 4bit (bitsandbytes)",
     )
     add_server_options(parser)
     _add_queue_options(parser)
@@ -107,6 +119,7 @@ def evaluate(args: argparse.Namespace, context: Context) -> int:
                 limit=args.limit,
                 adapter=args.adapter,
                 floors=tuple(name.strip() for name in args.floors.split(",") if name.strip()),
+                precision=args.precision,
                 **options,
             )
             for model in args.models
