@@ -75,39 +75,75 @@ def load_catalog(user_file: Path | None = None) -> Catalog:
     """
     entries = {_key(entry.name): entry for entry in _shipped()}
     if user_file is not None and user_file.is_file():
-        for row in _rows(user_file):
+        for place, row in _rows(user_file):
             key = _key(row["name"])
-            entries[key] = _entry(row, user_file, entries.get(key))
+            entries[key] = _entry(row, place, entries.get(key))
     return Catalog(entries.values())
 
 
 @cache
 def _shipped() -> tuple[Entry, ...]:
-    return tuple(_entry(row, SHIPPED, None) for row in _rows(SHIPPED))
+    return tuple(_entry(row, place, None) for place, row in _rows(SHIPPED))
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+class _Place:
+    """Where in a file one model stands: which line a field of it is on."""
+
+    def __init__(self, path: Path, lines: list[str], start: int) -> None:
+        self._path = path
+        self._lines = lines
+        self._start = start
+
+    def of(self, key: str = "") -> str:
+        """``file:line`` of the field, else of the model's first line."""
+        for number, line in enumerate(self._lines[self._start + 1 :], self._start + 2):
+            if line.lstrip().startswith("["):
+                break
+            if re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line) and key:
+                return f"{self._path}:{number}"
+        return f"{self._path}:{self._start + 1}"
+
+
+def _rows(path: Path) -> list[tuple[_Place, dict[str, Any]]]:
+    text = ""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise CatalogError(f"not readable as TOML: {error}", where=str(path)) from error
+        raise CatalogError(f"not readable as TOML: {error}", where=_line_of(path, error, text)) from error
     rows = document.get("model", [])
-    if not isinstance(rows, list) or not all(
-        isinstance(row, dict) and isinstance(row.get("name"), str) for row in rows
-    ):
-        raise CatalogError(
-            "every model needs a name", where=str(path), hint='write [[model]] and below it name = "…", once a model'
-        )
-    return rows
+    lines = text.splitlines()
+    heads = [at for at, line in enumerate(lines) if re.match(r"\s*\[\[\s*model\s*\]\]", line)]
+    hint = 'write [[model]] and below it name = "…", once a model'
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise CatalogError("`model` is no list of models", where=f"{path}:1", hint=hint)
+    other = sorted(set(document) - {"model"})
+    if other:
+        raise CatalogError(f"unknown table {other[0]}", where=_Place(path, ["", *lines], 0).of(), hint=hint)
+    # Written as [[model]] each head is one row; as an inline list all are on one line.
+    places = [_Place(path, lines, heads[at] if len(heads) == len(rows) else 0) for at in range(len(rows))]
+    for place, row in zip(places, rows, strict=True):
+        if not isinstance(row.get("name"), str) or not row["name"].strip():
+            raise CatalogError("every model needs a name", where=place.of("name"), hint=hint)
+    return list(zip(places, rows, strict=True))
 
 
-def _entry(row: Mapping[str, Any], path: Path, base: Entry | None) -> Entry:
+def _line_of(path: Path, error: Exception, text: str) -> str:
+    """``file:line`` where the parser says one; a file that ends too early is wrong at its end."""
+    said = re.search(r"line (\d+)", str(error))
+    if said:
+        return f"{path}:{said[1]}"
+    return f"{path}:{text.count(chr(10)) + 1}" if "end of document" in str(error) else str(path)
+
+
+def _entry(row: Mapping[str, Any], place: _Place, base: Entry | None) -> Entry:
     known = {field.name for field in fields(Entry)}
-    where = f"{path}: model {row['name']}"
     unknown = sorted(set(row) - known)
     if unknown:
-        raise CatalogError(f"unknown field {unknown[0]}", where=where, hint=f"known: {', '.join(sorted(known))}")
-    given = {key: _value(key, value, where) for key, value in row.items()}
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
+        raise CatalogError(f"{row['name']}: unknown field {unknown[0]}", where=place.of(unknown[0]), hint=hint)
+    given = {key: _value(key, value, place.of(key)) for key, value in row.items()}
     if base is None:
         base = Entry(row["name"], None, "transformers")
     elif "repo" in given:
@@ -123,10 +159,7 @@ def _value(key: str, value: Any, where: str) -> Any:
         CatalogError: It is of another type than the field.
     """
     if key == "variants" and isinstance(value, list):
-        try:
-            return tuple(Variant(**item) for item in value)
-        except TypeError as error:
-            raise CatalogError(f"a variant is {{ name, repo, params_b }}: {error}", where=where) from error
+        return tuple(_variant(item, where) for item in value)
     if key in ("aliases", "requires") and isinstance(value, list) and all(isinstance(item, str) for item in value):
         return tuple(value)
     if key == "loader" and value not in LOADERS:
@@ -135,6 +168,16 @@ def _value(key: str, value: Any, where: str) -> Any:
     if key in ("variants", "aliases", "requires") or not isinstance(value, fits):
         raise CatalogError(f"{key} cannot be {value!r}", where=where)
     return float(value) if key == "params_b" else value
+
+
+def _variant(item: Any, where: str) -> Variant:
+    size = item.get("params_b") if isinstance(item, dict) else None
+    whole = isinstance(item, dict) and set(item) <= {"name", "repo", "params_b"}
+    if not (whole and all(isinstance(item.get(key), str) and item[key] for key in ("name", "repo"))):
+        raise CatalogError("a variant is { name, repo, params_b }", where=where)
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int | float)):
+        raise CatalogError(f"params_b of a variant cannot be {size!r}", where=where, hint="billions, for instance 4.3")
+    return Variant(item["name"], item["repo"], None if size is None else float(size))
 
 
 def _key(name: str) -> str:

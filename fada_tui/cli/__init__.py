@@ -31,6 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     from fada_tui.cli import (
         demo,
         disk,
+        estimate,
         imports,
         jobs,
         labels,
@@ -52,7 +53,21 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="fada", description="Tracker, jobs and honest scores in one panel.", parents=[shared])
     parser.add_argument("--version", action="version", version=f"fada-tui {__version__}")
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
-    for module in (panel, demo, tracker, sync, launch, jobs, labels, results, leaderboard, imports, disk, system):
+    for module in (
+        panel,
+        demo,
+        tracker,
+        sync,
+        launch,
+        jobs,
+        labels,
+        results,
+        leaderboard,
+        imports,
+        disk,
+        estimate,
+        system,
+    ):
         module.register(verbs, shared)
     parser.set_defaults(handler=panel.open_panel)
     return parser

@@ -11,8 +11,10 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from backends.jobs.preview import Preview, preview_finetune
+from backends.jobs.settings import TRAINING
 from db.home import Home
-from fada_tui.screens.form import Field, FormError, FormScreen, path_of, required
+from fada_tui.screens.fitform import FitForm
+from fada_tui.screens.form import Field, FormError, path_of, required
 from fada_tui.screens.propose import for_finetune
 from fada_tui.screens.suggest import Suggestion
 from fada_tui.screens.trainingtable import preview_lines, warning_lines
@@ -34,7 +36,7 @@ SETTLED_S = 0.4
 """So long nothing must have been typed before files are read."""
 
 
-class FinetuneForm(FormScreen[tuple[int, ...]]):
+class FinetuneForm(FitForm[tuple[int, ...]]):
     """The data of a fine-tune that was made before are proposed again, at first those of the demo.
 
     Below the fields stands what the training data hold, and what an evaluation asks that they never show. Warnings
@@ -74,7 +76,7 @@ class FinetuneForm(FormScreen[tuple[int, ...]]):
         """Warnings that stood there when enter was pressed."""
 
     def on_mount(self) -> None:
-        super().on_mount()
+        # Textual calls that of each base itself: calling it here would mount what they mount twice.
         box = self.query_one(".box", VerticalScroll)
         shown = [Static("", id="warnings", classes="alarm"), Static("", id="training", classes="fact")]
         for one in shown:
@@ -88,6 +90,14 @@ class FinetuneForm(FormScreen[tuple[int, ...]]):
         if wanted != self._looked_at:
             self._looked_at = wanted
             self.set_timer(SETTLED_S, lambda: self._look_if(wanted))
+
+    FIT_OF = ("model", "method", "batch")
+
+    def fit_home(self) -> Home:
+        return self._home
+
+    def question(self, values: dict[str, str]) -> tuple[str, str, int]:
+        return values["method"] or "auto", "", int(values["batch"] or TRAINING["batch_size"])
 
     def entered(self) -> None:
         self._known = self._seen

@@ -62,8 +62,8 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
     NOT_AGREED = "nothing was queued"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "cancel"),
-        Binding("down", "app.focus_next", "next", priority=True),
-        Binding("up", "app.focus_previous", "previous", priority=True),
+        Binding("down", "step(1)", "next", priority=True),
+        Binding("up", "step(-1)", "previous", priority=True),
         Binding("ctrl+s", "submit", "submit"),
     ]
 
@@ -139,9 +139,9 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
 
     @on(Proposed)
     def _proposed(self, event: Proposed) -> None:
-        """Fill it in, unless somebody was quicker."""
-        as_made = {field.name: field.value for field in self.fields}
-        if self._busy or self.values != as_made:
+        """Fill it in, unless somebody was quicker: what is proposed belongs together, so all of it or nothing."""
+        as_made, values = {field.name: field.value for field in self.fields}, self.values
+        if self._busy or any(values[name] != as_made[name] for name in event.values):
             return
         stood = self.focused
         untouched = stood is self.first_field()
@@ -204,6 +204,16 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
         shown.set_class(problem, "problem")
         shown.update(Content("\n".join(lines)))
         shown.scroll_visible(animate=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A key to the next field that comes before there are fields is no such key yet: it is kept in its turn."""
+        return action != "step" or self.focused is not None
+
+    def action_step(self, steps: int) -> None:
+        if steps > 0:
+            self.focus_next()
+        else:
+            self.focus_previous()
 
     def action_leave(self) -> None:
         if self._busy:

@@ -30,6 +30,21 @@ class Known:
     proposal: Proposal | None
     history: tuple[Change, ...]
     catalog: dict[str, Any] | None
+    fits: tuple[Fit, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What one way of using one checkpoint takes of a card: the least, the likely and the most, in bytes."""
+
+    variant: str
+    work: str
+    low: int
+    likely: int
+    high: int
+    verdict: str
+    seen_in: int | None
+    """The run whose peak corrected it most."""
 
 
 def read_known(
@@ -55,8 +70,32 @@ def read_known(
         tuple(one for one in scores(runs, overall_only=True) if one.run in ids and one.step is None),
         proposals(tracker, runs).get(detail.model.name),
         tuple(history(tracker, limit=HISTORY, model=detail.model.name)),
-        _catalog(detail.model, home, memory_total),
+        (found := _catalog(detail.model, home, memory_total)),
+        _fits(found, runs, home, memory_total),
     )
+
+
+def _fits(
+    catalog: dict[str, Any] | None, runs: sqlite3.Connection, home: Home, memory_total: int | None
+) -> tuple[Fit, ...]:
+    """Of every checkpoint that is loaded here; nothing of models on servers and of those without weights."""
+    from backends.catalog.reader import USER_FILE
+    from backends.estimate.ask import ask, usual
+    from backends.estimate.memory import has_driver
+
+    if catalog is None or catalog["loader"] not in ("transformers", "environment"):
+        return ()
+    card = memory_total if has_driver() else None
+    variants = [(one["name"], one["repo"]) for one in catalog["variants"]] or [("", catalog["repo"])]
+    fits = []
+    for variant, repo in variants:
+        for work, question in usual(repo or "", repo or "") if repo else ():
+            if catalog["loader"] == "environment" and question.method:
+                continue  # only its makers' own code trains it
+            answer = ask(question, runs, card, home.root / USER_FILE)
+            seen = answer.corrected.runs[0] if answer.corrected else None
+            fits.append(Fit(variant, work, *answer.interval, answer.verdict, seen))
+    return tuple(fits)
 
 
 def _catalog(model: Model, home: Home, memory_total: int | None) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from db.runs.rows import Run, Score
 from db.tracker.queries import ABSENT_TITLE
 from db.tracker.rows import Change, DocumentScore, Model, Proposal
 from fada_tui.format import duration, number, score
-from fada_tui.screens.known import Known
+from fada_tui.screens.known import Fit, Known
 from fada_tui.text import printable
 from fada_tui.widgets.line import Line, Row, left, spread, wrap
 from fada_tui.widgets.runlines import alarm_lines, score_lines
@@ -37,6 +37,7 @@ def known_rows(known: Known, width: int) -> list[Row]:
         ("Mobile export", _routes(known.detail.mobile, width)),
         ("Papers", [line for paper in known.detail.papers for line in _folded("  ", paper, width)]),
         ("Catalogue", _catalogue(known.catalog, width)),
+        ("VRAM, estimated (GiB: likely, and least to most)", _fits(known, width)),
         ("History", [line for change in known.history for line in change_lines(change, width)]),
     ]
     rows: list[Row] = []
@@ -156,6 +157,29 @@ def _catalogue(catalog: dict[str, Any] | None, width: int) -> list[Line]:
     if catalog["instead"]:
         lines += _folded(f"  {left('instead', _LABEL)} ", catalog["instead"], width)
     return lines
+
+
+def _fits(known: Known, width: int) -> list[Line]:
+    """A line for each way of using each checkpoint, beside what the note says."""
+    stated = known.detail.model.vram
+    lines: list[Line] = []
+    for at, one in enumerate(known.fits):
+        if one.variant and (at == 0 or known.fits[at - 1].variant != one.variant):
+            lines += _folded("  ", one.variant, width, token="")
+        lines.append(_fit(one, width))
+    if lines and stated:
+        lines += _folded(f"  {left('the note', _LABEL)} ", stated, width)
+    return lines
+
+
+def _fit(one: Fit, width: int) -> Line:
+    gib = 1 << 30
+    sign, token = {"fits": ("✓ ", "good"), "tight": ("~ ", "alarm"), "too large": ("✗ ", "bad")}.get(
+        one.verdict, ("", "")
+    )
+    seen = f", by #{one.seen_in}" if one.seen_in is not None else ""
+    figures = f"{one.likely / gib:6.1f}  {one.low / gib:.1f}–{one.high / gib:.1f}{seen}"
+    return spread(((f"  {one.work}", ""),), ((sign, token), (figures, "")), width)
 
 
 def _folded(begin: str, text: str, width: int, token: str = "") -> list[Line]:

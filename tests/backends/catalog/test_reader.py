@@ -92,24 +92,29 @@ def test_a_user_gives_a_row_a_checkpoint_of_their_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "word"),
+    ("text", "word", "line"),
     [
-        ("[[model]\n", "TOML"),
-        ('[[model]]\nrepo = "a/b"\n', "name"),
-        ('[[model]]\nname = "x"\nlader = "none"\n', "lader"),
-        ('[[model]]\nname = "x"\nloader = "magic"\n', "magic"),
-        ('[[model]]\nname = "x"\nparams_b = "big"\n', "params_b"),
-        ('[[model]]\nname = "x"\nvariants = [{ size = 1 }]\n', "variant"),
-        ('[[model]]\nname = "x"\naliases = "y"\n', "aliases"),
+        ("[[model]\n", "TOML", 1),
+        ('[[model]]\nname = "x"\nrepo = "unclosed\n', "TOML", 3),
+        ('[[model]]\nrepo = "a/b"\n', "name", 1),
+        ('[[model]]\nname = "y"\n\n[[model]]\nname = "x"\nlader = "none"\n', "did you mean loader", 6),
+        ('[[model]]\nname = "x"\nloader = "magic"\n', "magic", 3),
+        ('# mine\n\n[[model]]\nname = "x"\nrepo = "a/b"\nparams_b = "big"\n', "params_b", 6),
+        ('[[model]]\nname = "x"\nvariants = [{ size = 1 }]\n', "variant", 3),
+        ('[[model]]\nname = "x"\nvariants = [{ name = "a", repo = "b/c", params_b = "4" }]\n', "params_b", 3),
+        ('[[model]]\nname = "x"\naliases = "y"\n', "aliases", 3),
+        ('[[model]]\nname = "x"\nrunnable = 1\n', "runnable", 3),
+        ('[models]\nname = "x"\n', "unknown table", 1),
+        ("model = 3\n", "list of models", 1),
     ],
 )
-def test_a_broken_user_file_is_named(tmp_path: Path, text: str, word: str) -> None:
+def test_a_broken_user_file_is_named_with_its_line(tmp_path: Path, text: str, word: str, line: int) -> None:
     mine = tmp_path / "catalog.toml"
     mine.write_text(text)
     with pytest.raises(CatalogError) as caught:
         load_catalog(mine)
     assert word in f"{caught.value.message} {caught.value.hint}"
-    assert str(mine) in (caught.value.where or "")
+    assert caught.value.where == f"{mine}:{line}"
 
 
 def test_a_missing_user_file_is_no_matter(tmp_path: Path) -> None:

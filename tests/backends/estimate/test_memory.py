@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from backends.estimate import memory
-from backends.estimate.geometry import read_shape, read_tensors
-from backends.estimate.memory import GB, IMPORTS, SCORER, estimate
+from backends.estimate.configuration import read_configuration
+from backends.estimate.geometry import read_tensors
+from backends.estimate.images import image_load
+from backends.estimate.memory import CONTEXT, GB, IMPORTS, SCORER, Estimate, estimate
+from backends.estimate.parts import Part
 
 HIDDEN, INNER, VOCABULARY = 64, 128, 512
 SHAPES = {
@@ -27,11 +30,18 @@ CONFIG = {
     "text_config": {
         "num_hidden_layers": 2,
         "hidden_size": HIDDEN,
+        "intermediate_size": INNER,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "vocab_size": VOCABULARY,
     },
-    "vision_config": {"image_size": 64, "patch_size": 16, "num_hidden_layers": 2, "hidden_size": 64},
+    "vision_config": {
+        "image_size": 64,
+        "patch_size": 16,
+        "num_hidden_layers": 2,
+        "hidden_size": 64,
+        "intermediate_size": 128,
+    },
 }
 
 
@@ -58,33 +68,13 @@ def tuning(source: object, method: str, batch: int = 2, **lora: int) -> dict[str
 
 
 def test_dimensions_are_read_from_the_checkpoint(folder: Path) -> None:
-    tensors, shape = read_tensors(folder), read_shape(folder)
-    assert tensors is not None
+    tensors, found = read_tensors(folder), read_configuration(folder)
+    assert tensors is not None and found is not None
     assert tensors.params == PARAMS
     assert tensors.kept_params == VOCABULARY * HIDDEN + 1000
     assert tensors.adapted_sides == 2 * HIDDEN + HIDDEN + INNER
-    assert shape is not None
-    assert (shape.layers, shape.kv_width, shape.patches, shape.image_tokens) == (2, 32, 16, 16)
-
-
-def test_free_resolution_counts_a_frame_up_to_the_processors_limit(folder: Path) -> None:
-    vision = {"patch_size": 14, "spatial_merge_size": 2, "depth": 2, "hidden_size": 64}
-    (folder / "config.json").write_text(json.dumps(CONFIG | {"model_type": "qwen2_vl", "vision_config": vision}))
-    free = read_shape(folder)
-    (folder / "preprocessor_config.json").write_text(json.dumps({"max_pixels": 28 * 28 * 256}))
-    limited = read_shape(folder)
-    assert free is not None
-    assert limited is not None
-    assert (free.patches, free.image_tokens) == (4013, 1004)
-    assert limited.image_tokens == 256
-
-
-def test_a_frame_that_is_cut_into_tiles_counts_each(folder: Path) -> None:
-    splitting = {"do_image_splitting": True, "size": {"longest_edge": 256}}
-    (folder / "processor_config.json").write_text(json.dumps({"image_processor": splitting}))
-    tiled = read_shape(folder)
-    assert tiled is not None
-    assert (tiled.patches, tiled.image_tokens) == (13 * 16, 13 * 16)
+    assert (found.text["num_hidden_layers"], found.text["num_key_value_heads"]) == (2, 2)
+    assert image_load(found).patches == image_load(found).tokens == 16
 
 
 def test_a_small_model_on_the_cpu_is_mostly_imports(folder: Path) -> None:
@@ -94,31 +84,68 @@ def test_a_small_model_on_the_cpu_is_mostly_imports(folder: Path) -> None:
     assert plain.parts["weights"] == PARAMS * 4
     assert IMPORTS < plain.host_bytes < IMPORTS + GB // 10
     assert scored.host_bytes - plain.host_bytes == SCORER
-    assert plain.host_high > 1.15 * plain.host_bytes
+    assert plain.host_low < plain.host_bytes and plain.host_high > 1.15 * plain.host_bytes
     assert "counted" in plain.how
-    assert "±15%" in plain.how
 
 
-def test_full_training_keeps_gradients_and_two_states(folder: Path) -> None:
+def test_full_training_is_in_thirty_two_bits(folder: Path) -> None:
+    """Weights, gradients and two moments: on a card too, as the trainer loads them so."""
     cpu, card = estimate(tuning(folder, "full"), cuda=False), estimate(tuning(folder, "full"), cuda=True)
     assert cpu.parts["weights"] + cpu.parts["training"] == 16 * PARAMS
-    assert card.parts["weights"] + card.parts["training"] == 12 * PARAMS
-    assert card.vram_bytes > 12 * PARAMS
+    assert card.parts["weights"] + card.parts["training"] == 16 * PARAMS
     assert card.host_bytes >= IMPORTS
 
 
-def test_lora_trains_its_rank_only(folder: Path) -> None:
-    sides = 2 * HIDDEN + HIDDEN + INNER
-    assert estimate(tuning(folder, "peft", r=16), cuda=False).parts["training"] == 16 * sides * 16
-    assert estimate(tuning(folder, "peft", r=8), cuda=False).parts["training"] == 8 * sides * 16
+def test_auto_trains_a_small_model_whole(folder: Path) -> None:
+    assert estimate(tuning(folder, "auto"), cuda=False).parts == estimate(tuning(folder, "full"), cuda=False).parts
+    large = tuning("Qwen/Qwen2-VL-2B-Instruct", "auto")
+    assert estimate(large, cuda=True).parts["training"] < GB
 
 
-def test_a_four_bit_load_keeps_embeddings_and_tower_in_sixteen(folder: Path) -> None:
-    kept = VOCABULARY * HIDDEN + 1000
-    expected = int((PARAMS - kept) * 2 / 3.6 + kept * 2)
-    assert estimate(tuning(folder, "unsloth"), cuda=True).parts["weights"] == expected
-    model = {"source": str(folder), "precision": "4bit"}
-    assert estimate(spec(folder, model=model), cuda=True).parts["weights"] == expected
+def test_lora_trains_its_rank_only() -> None:
+    sizes = [estimate(tuning("Qwen/Qwen2-VL-2B-Instruct", "peft", r=r), cuda=True).parts["training"] for r in (8, 16)]
+    assert sizes[1] == 2 * sizes[0] > 0
+
+
+def test_a_four_bit_load_keeps_embeddings_and_tower_in_sixteen() -> None:
+    found = estimate(spec("", model={"source": "Qwen/Qwen2.5-VL-7B-Instruct", "precision": "4bit"}), cuda=True)
+    counted = read(found, "weights")
+    # 6.53 B in linear layers of the language model; two embeddings of 0.545 B and a tower of 0.676 B stay.
+    assert counted.likely == pytest.approx(6.526e9 * 2 / 3.6 + 2 * 1.766e9, rel=0.002)
+    assert counted.low < 0.6 * 8.29e9 + 3e9 and counted.high > counted.likely
+    assert estimate(tuning("Qwen/Qwen2.5-VL-7B-Instruct", "unsloth"), cuda=True).parts["weights"] == counted.likely
+    eight = estimate(spec("", model={"source": "Qwen/Qwen2.5-VL-7B-Instruct", "precision": "8bit"}), cuda=True)
+    assert counted.likely < eight.parts["weights"] < 2 * 8.29e9
+
+
+def read(found: Estimate, name: str) -> Part:
+    return next(one for one in found.components if one.name == name)
+
+
+def test_a_sliding_window_keeps_no_more_than_its_width() -> None:
+    def cache(text_tokens: int) -> int:
+        return estimate(spec("google/gemma-3-4b-it", text_tokens=text_tokens), cuda=True).parts["KV cache"]
+
+    # 29 of 34 layers look back 1,024 tokens: from there on only the other five grow.
+    per_token = 2 * 4 * 256 * 2 * 32
+    assert cache(20_000) - cache(10_000) == pytest.approx(10_000 * per_token * 5, rel=0.01)
+
+
+def test_the_sum_is_that_of_its_parts(folder: Path) -> None:
+    for found, on_card in ((estimate(tuning(folder, "peft"), cuda=one), one) for one in (True, False)):
+        low, likely, high = found.interval(on_card)
+        assert low <= likely <= high
+        assert likely == sum(one.likely for one in found.components)
+        assert all(one.low <= one.likely <= one.high for one in found.components)
+
+
+def test_smaller_images_take_less() -> None:
+    def high(source: str, side: int) -> int:
+        return estimate(tuning(source, "unsloth") | {"image_size": (side, side)}, cuda=True).vram_high
+
+    for source in ("Qwen/Qwen2.5-VL-7B-Instruct", "OpenGVLab/InternVL3-2B-hf", "LiquidAI/LFM2-VL-450M"):
+        assert high(source, 336) < high(source, 1400), source
+    assert high("google/gemma-3-4b-it", 336) == high("google/gemma-3-4b-it", 1400)
 
 
 def test_a_larger_batch_takes_more(folder: Path) -> None:
@@ -126,32 +153,92 @@ def test_a_larger_batch_takes_more(folder: Path) -> None:
     assert sizes[0] < sizes[1] < sizes[2]
 
 
-# Peaks that the makers of Unsloth's notebooks publish (GiB reserved, without the CUDA context).
-@pytest.mark.parametrize(
-    ("name", "published"), [("Qwen3-VL-8B", 8.213), ("Qwen2.5-VL-7B", 6.484), ("Qwen2-VL-7B", 7.508)]
-)
-def test_published_qlora_peaks_lie_under_what_is_reserved(name: str, published: float) -> None:
-    guess = estimate(tuning(name, "unsloth", r=16), cuda=True)
-    assert published * 2**30 < guess.vram_high
-    assert guess.vram_bytes < 2 * published * 2**30
+# Peaks of LoRA fine-tunes that the makers of Unsloth publish in their notebooks' outputs: GiB reserved by torch after
+# the load and at the end, without the CUDA context. Qwen's data are crops of formulas, Llama's radiographs, Pixtral's
+# photographs; prompt and answer together are near 200 tokens.
+PUBLISHED = [
+    ("Qwen/Qwen2-VL-7B-Instruct", "4bit", 2, 16, (400, 80), 6.131, 7.508),
+    ("Qwen/Qwen2.5-VL-7B-Instruct", "4bit", 2, 16, (400, 80), 6.068, 6.484),
+    ("Qwen/Qwen3-VL-8B-Instruct", "4bit", 2, 16, (400, 80), 7.66, 8.213),
+    ("meta-llama/Llama-3.2-11B-Vision-Instruct", "4bit", 2, 16, (600, 500), 8.477, 10.287),
+    ("mistral-community/pixtral-12b", "4bit", 1, 8, (640, 480), 8.031, 12.643),
+]
+# Of these only the name is known here, so only the number in it; their configurations are not in published.toml.
+# LFM2.5-VL is LFM2-VL's successor: the same by name.
+BY_NAME = [
+    ("LiquidAI/LFM2.5-VL-1.6B", "bf16", 2, 16, (400, 80), 3.109, 3.639),
+    ("Qwen/Qwen3.5-2B", "bf16", 2, 16, (400, 80), 4.514, 5.146),
+    ("Qwen/Qwen3.5-4B", "bf16", 2, 16, (400, 80), 8.904, 9.645),
+    ("google/gemma-4-12b-it", "bf16", 1, 32, (640, 480), 22.895, 24.203),
+    ("google/gemma-4-31b-it", "4bit", 1, 32, (640, 480), 19.482, 21.363),
+]
+# Their names round: 0.8B is 1.05 B by its load (1.947 GiB in 16 bits), as the vision tower and the large vocabulary are
+# not counted in the name; Ministral's 3B is 4.13 B (7.697 GiB). By a name nothing better can be said.
+NAME_IS_WRONG = [
+    ("Qwen/Qwen3.5-0.8B", "bf16", 2, 16, (400, 80), 1.947, 2.441),
+    ("mistralai/Ministral-3-3B", "bf16", 4, 32, (640, 480), 7.697, 9.73),
+]
+
+
+def published(row: tuple[str, str, int, int, tuple[int, int], float, float]) -> tuple[Part, list[float]]:
+    source, precision, batch, rank, size, _, _ = row
+    found = estimate(
+        {
+            "kind": "finetune",
+            "model": {"source": source, "precision": precision},
+            "training": {"method": "unsloth", "batch_size": batch, "lora": {"r": rank}},
+            "image_size": size,
+            "text_tokens": 200,
+        },
+        cuda=True,
+    )
+    ends = [(end - context) / 2**30 for end, context in zip(found.interval(True), CONTEXT, strict=True)]
+    return read(found, "weights"), ends
+
+
+@pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: row[0])
+def test_published_peaks_lie_in_the_interval(row: tuple[Any, ...]) -> None:
+    weights, (low, likely, high) = published(row)
+    loaded, peak = row[5:]
+    assert weights.low < loaded * 2**30 < weights.high
+    assert low < peak < high
+    assert likely == pytest.approx(peak, rel=0.3)
+
+
+@pytest.mark.parametrize("row", BY_NAME, ids=lambda row: row[0])
+def test_published_peaks_of_models_known_by_name_lie_in_a_wider_one(row: tuple[Any, ...]) -> None:
+    _, (low, _, high) = published(row)
+    assert low < row[6] < high
+
+
+@pytest.mark.parametrize("row", NAME_IS_WRONG, ids=lambda row: row[0])
+def test_a_name_that_rounds_down_misleads_by_no_more_than_it_rounds(row: tuple[Any, ...]) -> None:
+    weights, (_, _, high) = published(row)
+    by_its_load = row[5] * 2**30 / weights.likely
+    assert by_its_load > 1.15
+    assert row[6] < high * by_its_load
 
 
 def test_size_by_catalogue_by_name_or_assumed() -> None:
     catalogued = estimate(spec("Qwen/Qwen3-VL-8B-Instruct"), cuda=True)
     named = estimate(spec("someone/vl-500m"), cuda=True)
     unknown = estimate(spec("someone/vl"), cuda=True)
-    assert catalogued.parts["weights"] == int(8.767e9 * 2)
-    assert "catalogue" in catalogued.how
+    stated = estimate(spec("openbmb/MiniCPM-V-2_6"), cuda=True)
+    assert catalogued.parts["weights"] == pytest.approx(8.767e9 * 2, rel=1e-3)
+    assert "published" in catalogued.how
+    assert stated.parts["weights"] == int(8.1e9 * 2)
+    assert "catalogue" in stated.how
     assert named.parts["weights"] == 10**9
-    assert "±65%" in unknown.how
-    assert unknown.vram_high > 1.6 * unknown.vram_bytes
+    assert "50%" in unknown.how
+    assert unknown.vram_high > 1.5 * unknown.vram_bytes
 
 
 def test_weights_in_another_form_count_by_their_size(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     (folder / "pytorch_model.bin").write_bytes(bytes(4000))
+    (folder / "config.json").write_text(json.dumps(CONFIG | {"model_type": "mine"}))
     assert estimate(spec(folder), cuda=False).parts["weights"] == 4000
-    (folder / "config.json").write_text(json.dumps(CONFIG | {"torch_dtype": "bfloat16"}))
+    (folder / "config.json").write_text(json.dumps(CONFIG | {"model_type": "mine", "torch_dtype": "bfloat16"}))
     assert estimate(spec(folder), cuda=False).parts["weights"] == 8000
 
 
