@@ -80,6 +80,16 @@ def common_ids(a: Contestant, b: Contestant) -> tuple[list[str], list[str]]:
     return both, [key for key in both if normalise(a.answers[key].reference) == normalise(b.answers[key].reference)]
 
 
+def shared_ids(runs: Sequence[Contestant]) -> list[str]:
+    """The questions that have a value in every run and the same reference in all."""
+    if not runs:
+        return []
+    first, *others = runs
+    ids = set(first.values).intersection(*(one.values for one in others))
+    wanted = {key: normalise(first.answers[key].reference) for key in ids}
+    return sorted(key for key in ids if all(normalise(one.answers[key].reference) == wanted[key] for one in others))
+
+
 def _warnings(a: Contestant, b: Contestant, both: Sequence[str], common: Sequence[str]) -> list[str]:
     warnings = []
     if not both:
@@ -129,7 +139,7 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
 
 
 def ranks(runs: Sequence[Contestant], metric: str, *, seed: int = 0) -> list[dict[str, Any]]:
-    """Each run's rank on the questions that all have in common, 1 the best, and where it lies in 95 % of resamples.
+    """Each run's rank on what all were asked alike, 1 the best, and where it lies in 95 % of resamples.
 
     Rank intervals by bootstrap over images (Goldstein and Spiegelhalter, J. R. Stat. Soc. A 159:385, 1996). Ties share
     the better rank. A run under 95 % coverage has none, and the others are ranked as if it were not there.
@@ -138,7 +148,7 @@ def ranks(runs: Sequence[Contestant], metric: str, *, seed: int = 0) -> list[dic
         ``run``, ``metric``, ``n``, ``images``, ``value``, ``rank``, ``rank_low``, ``rank_high``; unknown ones null.
     """
     ranked = [one for one in runs if one.coverage >= COVERAGE]
-    common = sorted(set.intersection(*(set(one.values) for one in ranked))) if ranked else []
+    common = shared_ids(ranked)
     rows = {
         one.run: {"run": one.run, "metric": metric, "n": len(common), "images": 0}
         | dict.fromkeys(("value", "rank", "rank_low", "rank_high"))

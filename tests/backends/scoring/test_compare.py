@@ -151,6 +151,16 @@ def test_ranks_have_intervals() -> None:
     assert [row["rank"] for row in few] == [1, 2] and few[0]["rank_low"] is None
 
 
+def test_ranks_leave_out_what_was_not_asked_alike() -> None:
+    """Equal names do not make equal questions: where references differ, another thing was asked."""
+    first = contestant(1, ["yes"] * 80)
+    second = contestant(2, ["yes"] * 80)
+    other = contestant(3, ["no"] * 40, first=40, true="no")
+    mixed = Contestant(2, {**second.answers, **other.answers}, second.values)
+    rows = ranks([first, mixed], "exact")
+    assert [(row["n"], row["images"]) for row in rows] == [(40, 20)] * 2
+
+
 def test_equal_runs_share_the_better_rank() -> None:
     rng = np.random.default_rng(6)
     same = said(rng, 0.5)
