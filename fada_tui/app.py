@@ -54,7 +54,10 @@ class PanelApp(App[str]):
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
     COMMANDS = {PanelCommands}  # noqa: RUF012 - as Textual declares it
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q,ctrl+c", "leave", "quit", show=False, priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q,ctrl+c", "leave", "quit", show=False, priority=True),
+        Binding("question_mark", "keys", "keys", show=False),
+    ]
     auto_links = False
 
     def __init__(self, home: Home, *, live: bool = True, start: int | None = None) -> None:
@@ -112,7 +115,9 @@ class PanelApp(App[str]):
             elif self._aimed.get(event, here) is not here:
                 again = events.Key(event.key, event.character)
                 self._aimed[again] = here
-                here._forward_event(again)
+                # What was opened may have keys that come before its fields', as a form has to move between them.
+                if not await self._check_bindings(again.key, priority=True):
+                    here._forward_event(again)
                 return
         await super().on_event(event)
 
@@ -270,6 +275,13 @@ class PanelApp(App[str]):
 
     def action_leave(self) -> None:
         self.leave()
+
+    def action_keys(self) -> None:
+        """`?` where the dashboard, whose own help says more, does not take it."""
+        from fada_tui.screens.keyhelp import KeysScreen, has_keys
+
+        if has_keys(self.screen):
+            self.push_screen(KeysScreen(self.screen))
 
     def on_resize(self, event: events.Resize) -> None:
         small = event.size.width < MINIMUM[0] or event.size.height < MINIMUM[1]

@@ -78,6 +78,13 @@ def score(value: float | None, digits: int = 3) -> str:
     return NA if value is None else f"{value:.{digits}f}"
 
 
+def measured(metric: str, value: float) -> str:
+    """A score in what it is measured in: ``515 MiB``, ``116`` tokens a second; shares and seconds as ``0.507``."""
+    if metric.endswith("_bytes"):
+        return size(value)
+    return number(value) if metric.endswith("tokens_per_s") else score(value)
+
+
 def interval(low: float | None, high: float | None) -> str:
     """``[0.71, 0.77]``, or nothing where there is no interval that is one."""
     return "" if low is None or high is None else f"[{low:.2f}, {high:.2f}]"

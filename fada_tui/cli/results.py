@@ -12,6 +12,7 @@ from db.runs.rows import Alarm, Score
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import CommandError, UsageError
 from fada_tui.cli.output import table
+from fada_tui.format import size
 
 if TYPE_CHECKING:
     from fada_tui.cli import Verbs
@@ -197,6 +198,8 @@ def _listing(scores: list[Score]) -> str:
 
 def value_text(score: Score) -> str:
     """``0.812 [0.790, 0.833]``; the value alone where there is no honest interval."""
+    if score.metric.endswith("_bytes"):
+        return size(score.value)
     digits = 1 if score.metric == "tokens_per_s" else 3
     text = f"{score.value:.{digits}f}"
     if score.ci_low is not None and score.ci_high is not None:

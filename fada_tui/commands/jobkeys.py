@@ -212,7 +212,6 @@ JOBS = (
         "The runs that were put away: look at them, bring them back, delete them",
         _JOBS,
         steering.archived,
-        _JOB_PANES,
     ),
     Command(
         "disk",

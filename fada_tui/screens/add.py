@@ -53,7 +53,6 @@ class AddForm(FormScreen[tuple[str, list[str]]]):
         self._home = home
 
     def on_mount(self) -> None:
-        super().on_mount()
         self._read_columns(self._base[1].value)
 
     def first_field(self) -> Input:

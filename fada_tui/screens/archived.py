@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from db.runs.queries import archived_runs, scores
 from db.runs.rows import Run, Score
 from fada_tui.commands import steering
-from fada_tui.format import count, score
+from fada_tui.format import count, measured
 from fada_tui.screens.live import LiveScreen
 from fada_tui.widgets.line import Line, Row, clip, left, line_width, spread
 from fada_tui.widgets.status import headline_score, named, state_span, tag_text, what
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fada_tui.screens.dashboard import Dashboard
 
 SHOWN = 1000
-_KEYS = "X bring back · d delete · l log · i samples · j k move · y copy · esc back"
+_KEYS = "X bring back · d delete · l log · i samples · y copy · ? keys · esc back"
 _NONE = ("Nothing is put away.", "X in the Queue puts a finished run away: out of the lists, with nothing lost.")
 
 
@@ -95,7 +95,7 @@ def _row(run: Run, found: list[Score], width: int) -> Row:
     tail: Line = ((said, "dim"),)
     if best is not None and run.state == "done":
         mark = " ⚠" if best.alarms else ""
-        tail = ((f"{best.metric} {score(best.value)}{mark}", "alarm" if mark else ""),)
+        tail = ((f"{best.metric} {measured(best.metric, best.value)}{mark}", "alarm" if mark else ""),)
     ended = time.strftime("  %Y-%m-%d %H:%M", time.localtime(run.ended)) if run.ended else ""
     tail = (*clip(tail, max(12, width // 3)), (ended, "dim"))
     room = max(1, width - line_width(begin) - line_width(tail) - 1)

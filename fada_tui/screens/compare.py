@@ -19,7 +19,7 @@ from fada_tui.sources.comparison import ComparisonSource, ComparisonView, Pair, 
 from fada_tui.widgets.line import Row
 from fada_tui.widgets.lineview import LineView
 
-KEYS = "j k scroll · ← → pair · m metric · s samples · d specs · r again · y copy · esc back"
+KEYS = "← → pair · m metric · s samples · d specs · r again · ? keys · esc back"
 
 
 class CompareView(FullView):
@@ -160,8 +160,11 @@ class CompareScreen(LiveScreen):
         self.read_again()
 
     def action_samples(self) -> None:
+        if self.found is None or self.found.comparison is None:
+            self.app.notify("they are known when the comparison is done", title="Samples", markup=False, timeout=3)
+            return
         parting = self.parting()
         if parting is None or not parting.total:
             self.app.notify("there are none where they part", title="Samples", markup=False, timeout=3)
-        elif self.found is not None and self.metric is not None:
+        elif self.metric is not None:
             self.app.push_screen(PartedScreen(self.home, parting, self.found.runs, self.metric))

@@ -125,7 +125,6 @@ class PartedScreen(FullScreen):
         yield self.keys
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.list_view.names = self.names
         self._read()
 

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 
 from db.home import Home
 from db.runs.rows import Run
-from fada_tui.format import percent, score
+from fada_tui.format import measured, percent
 from fada_tui.screens.compare import CompareScreen
 from fada_tui.screens.live import LiveScreen
 from fada_tui.sources.partners import Partner, partners
@@ -83,7 +83,7 @@ def partner_line(one: Partner, marked: bool, width: int) -> Line:
     sign = "◉ " if marked else "  "
     figure = ""
     if one.score is not None:
-        figure = f"{one.score.metric} {'⚠ ' if one.score.alarms else ''}{score(one.score.value)}"
+        figure = f"{one.score.metric} {'⚠ ' if one.score.alarms else ''}{measured(one.score.metric, one.score.value)}"
     shared = "" if one.same_data else f" {percent(one.share)} shared"
     day = time.strftime("%d %b %H:%M", time.localtime(run.ended or run.created))
     state = "" if run.state == "done" else f" {run.state}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fada_tui.format import count, score
+from fada_tui.format import count, measured, score
 from fada_tui.sources.comparison import Comparison, ComparisonView, Pair, Parting
 from fada_tui.widgets.line import Line, Row, left, wrap
 from fada_tui.widgets.plots import Scale, around_zero, axis, forest
@@ -31,7 +31,8 @@ def run_rows(view: ComparisonView, width: int) -> list[Row]:
             rows.append(Row(((f"#{one} ", "title"), ("deleted", "error"))))
             continue
         own = [found for found in view.scores if found.run == one]
-        said = "  ".join(f"{found.metric} {'⚠ ' if found.alarms else ''}{score(found.value)}" for found in own)
+        values = [f"{'⚠ ' if each.alarms else ''}{measured(each.metric, each.value)}" for each in own]
+        said = "  ".join(f"{found.metric} {value}" for found, value in zip(own, values, strict=True))
         room = max(8, width - len(said) - 8)
         state = "" if run.is_over else f" {run.state}"
         name = left(f"{run.label}{state}", room)

@@ -28,10 +28,13 @@ from fada_tui.widgets.status import named, state_span, what
 if TYPE_CHECKING:
     from fada_tui.screens.dashboard import Dashboard
 
-_KEYS = "p prune this run · P prune all · d delete · r look again · y copy · esc back"
+_KEYS = "p prune this run · P prune all · d delete · r look again · ? keys · esc back"
 _SIZE = 10
 _NAME = 28
 _PRUNE_FROM = 60
+_HELD = 21
+"""Cells that the commonest kind takes with the space before it, for which a name may be shortened to these:"""
+_SHORTENED = 20
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,6 @@ class DiskScreen(FullScreen):
         self.looked: Looked | None = None
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.view.show([Row((("Reading every run's directory …", "dim"),))])
         self._look()
 
@@ -174,7 +176,8 @@ def disk_rows(looked: Looked, width: int) -> list[Row]:
     rows.append(Row(()))
     labels = [cell_len(looked.runs[one.run].label) for one in use.runs if one.run in looked.runs]
     name = min(_NAME, max([9, *labels]))
-    return rows + [_row(one, looked.runs.get(one.run), name, width) for one in use.runs]
+    prunes = bool(use.prunable) and width >= _PRUNE_FROM
+    return rows + [_row(one, looked.runs.get(one.run), name, width, prunes=prunes) for one in use.runs]
 
 
 def _prunable(use: DiskUse) -> str:
@@ -185,17 +188,31 @@ def _prunable(use: DiskUse) -> str:
     return f"P would free {size(use.prunable)}: checkpoints of {count(runs, 'run')}, but best and last{left_over}"
 
 
-def _row(use: RunUse, run: Run | None, names: int, width: int) -> Row:
+def _row(use: RunUse, run: Run | None, names: int, width: int, *, prunes: bool) -> Row:
+    """``prunes``: there is a column of what a prune of each would free."""
     sign, token = state_span(run) if run is not None else ("?", "dim")
     begin: Line = ((f"{sign} ", token), (left(f"#{use.run}", 6), "dim"))
-    held = ", ".join(f"{kind} {size(taken)}" for kind, taken in sorted(use.kinds.items(), key=lambda one: -one[1])[:3])
     tail: Line = ((right(size(use.total), _SIZE), ""),)
-    if width >= _PRUNE_FROM:
+    if prunes:
         prune = f"prune {size(use.prunable)}" if use.prunable else ""
         tail += ((right(prune, 16), "running"),)
     begin += ((left(what(run) if run else "", 9) + " ", "dim"),)
     room = max(1, width - line_width(begin) - line_width(tail) - 1)
+    if room >= _HELD + _SHORTENED:
+        names = min(names, room - _HELD)
     name = left(named(run, min(names, room)) if run else "not a run", names)
     put_away = "archived, " if run is not None and run.archived else ""
+    held = _held(use, room - cell_len(name) - cell_len(put_away) - 2)
     said = clip(((name, "" if run else "dim"), (f"  {put_away}{held}", "dim")), room)
     return Row(spread((*begin, *said), tail, width), f"run:{use.run}")
+
+
+def _held(use: RunUse, room: int) -> str:
+    """The kinds that take the most, as many as there is room for: half a figure says nothing."""
+    said = ""
+    for kind, taken in sorted(use.kinds.items(), key=lambda one: -one[1])[:3]:
+        longer = f"{said}, {kind} {size(taken)}" if said else f"{kind} {size(taken)}"
+        if cell_len(longer) > room:
+            break
+        said = longer
+    return said

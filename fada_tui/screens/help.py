@@ -39,7 +39,6 @@ class HelpScreen(FullScreen):
         self._selection = selection
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.call_after_refresh(self._draw)
 
     def on_resize(self) -> None:

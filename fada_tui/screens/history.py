@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SHOWN = 1000
 _NAME = 30
 """Cells of a model's name among the keys."""
-_KEYS = "j k scroll · u undo · U redo · y copy · esc back"
+_KEYS = "j k scroll · u undo · U redo · y copy · ? keys · esc back"
 
 
 class HistoryScreen(LiveScreen):

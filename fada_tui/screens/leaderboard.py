@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _KEYS = (
     "tab kind · t metric · o of · a all runs · s sort · / filter · m mark · v compare · enter run · M model · "
-    "i samples · w write · y copy · esc"
+    "i samples · w write · ? keys · esc back"
 )
 _DETAIL = 4
 """Lines below the list for the row under the cursor."""
@@ -92,7 +92,7 @@ class LeaderboardScreen(LiveScreen):
         yield self._input
 
     def on_mount(self) -> None:
-        super().on_mount()
+        # Textual calls that of each base itself: calling it here would have two threads watch.
         self._input.display = False
         self._detail.styles.height = _DETAIL
         self._detail.styles.padding = (0, 1)

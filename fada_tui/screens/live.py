@@ -53,7 +53,6 @@ class LiveScreen(FullScreen):
         raise NotImplementedError
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.view.show([Row((("Reading …", "dim"),))])
         self._watch()
 

@@ -24,7 +24,7 @@ from fada_tui.sources.logsearch import Needle, search
 from fada_tui.text import printable
 from fada_tui.widgets.status import what
 
-KEYS = "j k scroll · ← → sideways · g top · G follow · / search · y copy · esc back"
+KEYS = "← → sideways · g top · G follow · / search · y copy · ? keys · esc back"
 FOUND = "n older · N newer · / search · esc ends the search · G follow"
 TOLD_S = 0.3
 """A search that takes longer says this often how far it has come."""
@@ -87,7 +87,6 @@ class LogScreen(FullScreen):
         yield self._input
 
     def on_mount(self) -> None:
-        super().on_mount()
         self._input.display = False
         self.log_view.say(self._nothing)
         self._read()

@@ -30,7 +30,7 @@ from fada_tui.widgets.lineview import LineView
 from fada_tui.widgets.picture import PictureView
 from fada_tui.widgets.status import what
 
-KEYS = "w worst · x wrong · e failed · d unlike · t c group · / find · z zoom · esc"
+KEYS = "w worst · x wrong · d unlike · t c group · / find · z zoom · ? keys · esc back"
 ZOOMED = "[ ] or j k previous and next · y copy · z or esc back"
 WIDE = 100
 """From so many columns on the list stands at the left, else above."""
@@ -303,6 +303,8 @@ class SamplesScreen(SampleFilters, Screen[None]):
     # Keys
 
     def action_zoom(self) -> None:
+        if not self.list.places and not self.has_class("-zoom"):
+            return
         self.toggle_class("-zoom")
         self.keys.update(Content(ZOOMED if self.has_class("-zoom") else KEYS))
         self.set_focus(self.list)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from db.runs.rows import Alarm, Score
-from fada_tui.format import count, percent, score
+from fada_tui.format import count, percent, score, size
 from fada_tui.screens.comparerows import heading, wrapped
 from fada_tui.sources.scoreview import Flatness, ScoreView
 from fada_tui.widgets import braille, plots
@@ -226,6 +226,8 @@ def _floor(one: Score, name: str) -> str:
 
 
 def _value(one: Score) -> str:
+    if one.metric.endswith("_bytes"):
+        return size(one.value)
     return f"{one.value:.1f}" if abs(one.value) > 1.0001 else score(one.value)
 
 

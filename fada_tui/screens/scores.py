@@ -15,7 +15,7 @@ from fada_tui.sources.scoreview import ScoreSource, ScoreView
 from fada_tui.widgets.line import Row
 from fada_tui.widgets.status import what
 
-_KEYS = "j k scroll · m metric · tab next plot · y copy · esc back"
+_KEYS = "j k scroll · m metric · tab next plot · y copy · ? keys · esc back"
 
 
 class ScoresScreen(LiveScreen):

@@ -61,7 +61,6 @@ class SyncScreen(FullScreen):
         self._busy = False
 
     def on_mount(self) -> None:
-        super().on_mount()
         self._begin()
 
     def on_resize(self) -> None:

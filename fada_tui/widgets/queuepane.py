@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from textual.reactive import reactive
 
 from db.runs.rows import Run, Score
-from fada_tui.format import duration, percent, rate, score, size
+from fada_tui.format import duration, measured, percent, rate, size
 from fada_tui.sources.views import RunList
 from fada_tui.widgets.braille import bar
 from fada_tui.widgets.line import Line, Row, clip, left, line_width, right, spread
@@ -153,5 +153,5 @@ def _over(run: Run, scores: list[Score]) -> Line:
     if best is None:
         return ((f"done  {took}", "dim"),)
     mark = " ⚠" if best.alarms else ""
-    value = f"{best.metric} {score(best.value)}{mark}"
+    value = f"{best.metric} {measured(best.metric, best.value)}{mark}"
     return ((value, "alarm" if mark else ""), (f"  {right(took, 6)}", "dim"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from db.runs.rows import Alarm, Message, Prediction, Run, Score
-from fada_tui.format import count, duration, interval, number, percent, rate, score, size
+from fada_tui.format import count, duration, interval, measured, number, percent, rate, score, size
 from fada_tui.sources.views import RunView
 from fada_tui.widgets.braille import bar
 from fada_tui.widgets.line import Line, cut, left, right, spread, wrap
@@ -104,7 +104,7 @@ def score_lines(scores: Sequence[Score], width: int) -> list[Line]:
         token = "alarm" if one.alarms else "title"
         sign = "⚠ " if one.alarms else "" if not one.partial else "… "
         name = f"{one.metric} " if one.step is None or width < 60 else f"held-out {one.metric} "
-        head: list[tuple[str, str]] = [(name, "dim"), (f"{sign}{score(one.value)}", token)]
+        head: list[tuple[str, str]] = [(name, "dim"), (f"{sign}{measured(one.metric, one.value)}", token)]
         if span := interval(one.ci_low, one.ci_high):
             head.append((f" {span}", ""))
         asked = f"n {one.n:,}" + (f", {one.failed:,} failed" if one.failed else "")

@@ -85,6 +85,9 @@ async def test_a_job_is_queued_waited_for_and_its_result_kept(home: Home, work: 
         assert tools(home) == [tool]
 
 
+NOT_YET = "they are known when the comparison is done"
+
+
 async def test_leaving_and_coming_back_waits_for_the_same_job(home: Home, until: Until) -> None:
     runs = answered(home, ages(FLAT)), answered(home, ages(RIGHT))
     app = PanelApp(home, live=False)
@@ -92,6 +95,9 @@ async def test_leaving_and_coming_back_waits_for_the_same_job(home: Home, until:
         for _ in range(2):
             await opened(app, pilot, home, *runs)
             await until(pilot, lambda: "queued" in screen_text(app))
+            await pilot.press("s")
+            await until(pilot, lambda: [each.message for each in app._notifications] == [NOT_YET])
+            app.clear_notifications()
             await pilot.press("escape")
     assert len(tools(home)) == 1
 

@@ -8,20 +8,21 @@ import pytest
 from textual.pilot import Pilot
 
 from backends.jobs import store
-from backends.jobs.disk import WHOLE, checkpoints, disk_use
+from backends.jobs.disk import WHOLE, DiskUse, RunUse, checkpoints, disk_use
 from backends.jobs.ingest import adopt, ingest
 from backends.jobs.labelling import archive
 from db.connect import connect
 from db.home import Home
-from db.runs.queries import get_run
+from db.runs.queries import get_run, list_runs
 from fada_tui.app import PanelApp
 from fada_tui.format import size
 from fada_tui.screens.archived import ArchivedScreen
 from fada_tui.screens.confirm import ConfirmScreen
 from fada_tui.screens.dashboard import Dashboard
 from fada_tui.screens.delete import DeleteScreen
-from fada_tui.screens.disk import DiskScreen
+from fada_tui.screens.disk import DiskScreen, Looked, disk_rows
 from fada_tui.screens.log import LogScreen
+from fada_tui.widgets.line import plain
 from tests.fada_tui.conftest import Until
 from tests.fada_tui.homes import loaded
 from tests.fada_tui.panel import screen_text
@@ -153,3 +154,14 @@ async def test_the_toast_says_how_it_comes_back(panel_home: Home, until: Until) 
         await until(pilot, lambda: loaded(app) and app.runs.get(number))
         await pilot.press("2", "X")
         await until(pilot, lambda: f"Z lists it and brings it back, as does `fada unarchive {number}`" in said(app))
+
+
+@pytest.mark.parametrize(("freed", "whole"), [(0, "weights 900 MiB"), (1, "")])
+def test_a_kind_that_has_no_room_is_left_out_whole(home: Home, freed: int, whole: str) -> None:
+    make_tuned(home, tag="Qwen2.5-VL-7B-Instruct-AWQ-int4")
+    with closing(connect(home.runs_db)) as conn:
+        runs = {one.id: one for one in list_runs(conn)}
+    use = RunUse(1, {"weights": 900 << 20, "logs": 5 << 20}, freed)
+    row = disk_rows(Looked(DiskUse(use.kinds, (use,)), runs, 1 << 40, 0.0), 76)[-1]
+    text = plain([row])
+    assert whole in text and "…" not in text.removeprefix(text[:50])

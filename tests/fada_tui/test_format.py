@@ -45,3 +45,16 @@ def test_number() -> None:
     assert [fmt.number(value) for value in (None, float("nan"), 0.4123, 12.34, 456.7, 1e-6)] == [
         "n/a", "NaN", "0.412", "12.3", "457", "1.00e-06",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "text"),
+    [
+        ("peak_memory_bytes", 539734016.0, "515 MiB"),
+        ("tokens_per_s", 115.63, "116"),
+        ("latency_p50_s", 0.507, "0.507"),
+        ("cosine", 0.8114, "0.811"),
+    ],
+)
+def test_measured(metric: str, value: float, text: str) -> None:
+    assert fmt.measured(metric, value) == text

@@ -231,3 +231,13 @@ async def test_without_images_there_is_none(runs: Runs, until: Until) -> None:
         app.push_screen(screen)
         await until(pilot, lambda: "Plane: number 0?" in screen_text(app))
         assert not screen.picture.display and "▀" not in screen_text(app)
+
+
+async def test_an_empty_list_has_no_image_to_zoom(runs: Runs, until: Until) -> None:
+    app, screen = runs.screen(runs.make("m"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.push_screen(screen)
+        await until(pilot, lambda: "It gave no answers." in screen_text(app))
+        await pilot.press("z")
+        assert not screen.has_class("-zoom")
+        assert "It gave no answers." in screen_text(app)

@@ -8,7 +8,7 @@ import pytest
 
 from db.runs.rows import Alarm
 from fada_tui.sources.views import RunView
-from fada_tui.widgets.status import best_score, is_right, named
+from fada_tui.widgets.status import best_score, headline_score, is_right, named
 from tests.fada_tui.panel import answer, model, run, score, stated
 
 
@@ -66,3 +66,10 @@ def test_the_newest_held_out_score_counts_and_the_final_one_most() -> None:
     assert [one.value for one in view.overall] == [0.9]
     final = replace(view, scores=(*view.scores, score(12, 0.8)))
     assert [one.value for one in final.overall] == [0.8]
+
+
+def test_a_run_of_speed_is_known_by_its_speed() -> None:
+    measured = [score(7, 115.6, "tokens_per_s"), score(7, 0.5, "latency_p50_s"), score(7, 5.4e8, "peak_memory_bytes")]
+    best = headline_score(measured)
+    assert best is not None
+    assert best.metric == "tokens_per_s"
