@@ -5,9 +5,9 @@ Copies to the byte are told from those that only look the same. What was hashed 
 
 Difference hashes (dHash): one bit for each step to the right in a small version of the image, set where it gets
 brighter. The 64-bit one finds candidates; ultrasound images of one view are much alike, so a pair counts only if its
-256-bit hashes agree too. Of synthetic scans shrunk to a third or stored as JPEG of quality 40, 97 % are found, and no
-two scans of the same kind are taken for one (64 bits alone: one in four). Mirrored, turned or cropped copies are not
-found; neighbouring frames of one sweep may be, rightly.
+256-bit hashes agree too. Of 180 synthetic scans shrunk to a third all are found, stored as JPEG of quality 40 five in
+six; of 187,500 pairs of different scans the nearest was 22 bits apart (64 bits alone take one in four of a kind for the
+same). Mirrored, turned or cropped copies are not found; neighbouring frames of one sweep may be, rightly.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 BITS = 64
-DISTANCE, FINE_DISTANCE = 4, 24
+DISTANCE, FINE_DISTANCE = 4, 20
 """How many of 64 and of 256 bits may differ."""
 SHOWN = 3
 """Pairs of images that are named; all are counted."""

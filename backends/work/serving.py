@@ -76,9 +76,10 @@ class ServerAsker:
         self.first_tokens: list[float] = []
         self._tell = tell
         self._told: set[str] = set()
-        self._failed: list[Asked] = []
+        self._failed: dict[int, Asked] = {}
+        """What failed since, by its place among the questions."""
         self._answered = False
-        self._waiting: dict[Future[Asked], Sample] = {}
+        self._waiting: dict[Future[Asked], tuple[int, Sample]] = {}
         self._images = ImageCache()
 
     def run(self, samples: Sequence[Sample], skip: Container[str] = ()) -> Generator[list[Asked]]:
@@ -89,12 +90,12 @@ class ServerAsker:
                 between. What was on its way is yielded first.
         """
         self.model.start()
-        todo = iter([sample for sample in samples if sample.id not in skip])
+        todo = enumerate([sample for sample in samples if sample.id not in skip])
         with ThreadPoolExecutor(self.model.server.concurrency, thread_name_prefix="ask") as pool:
             try:
                 while self.ended is None:
-                    while len(self._waiting) < self.model.server.concurrency and (sample := next(todo, None)):
-                        self._waiting[pool.submit(self._ask, sample)] = sample
+                    while len(self._waiting) < self.model.server.concurrency and (begun := next(todo, None)):
+                        self._waiting[pool.submit(self._ask, begun[1])] = begun
                     if not self._waiting:
                         break
                     done, _ = wait(self._waiting, POLL_S, FIRST_COMPLETED)
@@ -106,10 +107,10 @@ class ServerAsker:
             return
         if not self._answered and not any(sample.id in skip for sample in samples):
             raise JobError(
-                f"the server answered none of {len(samples)} questions: {self._failed[-1].error}",
+                f"the server answered none of {len(samples)} questions: {self._latest_error()}",
                 "see what it says; resume asks again",
             )
-        yield self._failed
+        yield list(self._failed.values())
 
     def rest(self) -> list[Asked]:
         """Send nothing more, and wait for what is on its way; its answers."""
@@ -132,7 +133,7 @@ class ServerAsker:
         found: list[Asked] = []
         fault: JobError | None = None
         for future in done:
-            sample = self._waiting.pop(future)
+            place, sample = self._waiting.pop(future)
             try:
                 asked = future.result()
             except BudgetUsed as budget:
@@ -140,16 +141,17 @@ class ServerAsker:
             except Stopped:
                 continue
             except (Refused, GivenUp) as error:
-                self._failed.append(Asked(sample, None, None, str(error)))
+                self._failed[place] = Asked(sample, None, None, str(error))
             except JobError as error:
                 fault = error
             else:
                 if asked.reply is not None:
-                    found, self._failed, self._answered = [*found, *self._failed], [], True
+                    self._answered = True
+                    found += [self._failed.pop(before) for before in sorted(self._failed) if before < place]
                 found.append(asked)
         if len(self._failed) >= FAILURES_IN_A_ROW and fault is None:
             fault = JobError(
-                f"the server failed on {len(self._failed)} questions in a row: {self._failed[-1].error}",
+                f"the server failed on {len(self._failed)} questions in a row: {self._latest_error()}",
                 "see what it says; what was answered is kept, and resume goes on",
             )
         self._notice()
@@ -157,6 +159,9 @@ class ServerAsker:
         if fault is not None:
             yield self.rest()
             raise fault
+
+    def _latest_error(self) -> str | None:
+        return self._failed[max(self._failed)].error
 
     def _ask(self, sample: Sample) -> Asked:
         """Called in threads."""
