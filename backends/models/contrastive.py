@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import torch
@@ -173,6 +174,9 @@ def _load_open_clip(source: str, device: torch.device, revision: str | None) -> 
     try:
         # Tensors only: pickled code in the weights is not run.
         model, _, transform = open_clip.create_model_and_transforms(name, pretrained=str(weights), weights_only=True)
+    except UnpicklingError as error:
+        hint = "get the weights from their publisher: a file of tensors holds no code"
+        raise JobError(f"{weights}: the model does not load: it holds more than tensors", hint) from error
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise JobError(f"{source}: the model does not load: {error}".splitlines()[0], "download it again") from error
     return OpenClipContrastive(model.to(device).eval(), transform, open_clip.get_tokenizer(name), device)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from backends.catalog import available
+
 
 def safetensors(shapes: dict[str, list[int]]) -> bytes:
     """The bytes of a safetensors file of float32 zeros."""
@@ -36,3 +38,10 @@ def checkpoint() -> Callable[[Path], Path]:
         return folder
 
     return write
+
+
+@pytest.fixture(autouse=True)
+def without_open_clip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said where that package is not installed, whether or not it is here."""
+    real = available.find_spec
+    monkeypatch.setattr(available, "find_spec", lambda name: None if name == "open_clip" else real(name))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from backends.catalog import available
 from backends.catalog.resolve import ModelError, ResolvedModel, resolve_model
 from db.connect import connect
 from db.home import Home
@@ -84,6 +85,12 @@ def test_what_cannot_run_says_why_and_what_can(
     error = complaint(name, tracker)
     assert reason in error.message
     assert instead in (error.hint or "")
+
+
+def test_fetalclip_runs_where_its_package_is(tracker: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(available, "find_spec", lambda name: object())
+    found = resolve_model("FetalCLIP", tracker)
+    assert (found.loader, found.source) == ("open_clip", "numansaeed/fetalclip-model")
 
 
 def test_an_unknown_name_gets_the_nearest(tracker: sqlite3.Connection) -> None:
