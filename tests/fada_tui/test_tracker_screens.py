@@ -45,7 +45,9 @@ async def test_enter_shows_everything_of_a_model_and_stays_true(panel_home: Home
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, StatusScreen) and app.screen.ladder.key == "Fine-tuned")
         await pilot.press("k", "enter")
-        await until(pilot, lambda: isinstance(app.screen, ModelScreen) and "→ Tested" in screen_text(app))
+        await until(pilot, lambda: isinstance(app.screen, ModelScreen) and "**Tested**" in screen_text(app))
+        await pilot.press("G")  # the history comes last
+        await until(pilot, lambda: "→ Tested" in screen_text(app))
         assert models(panel_home)["Qwen2.5-VL-7B"].status == "Tested"
         await pilot.press("u")
         await until(pilot, lambda: "(taken back)" in screen_text(app))
