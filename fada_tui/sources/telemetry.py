@@ -23,6 +23,8 @@ from fada_tui.messages import TelemetryLoaded
 from fada_tui.sources.views import TelemetryView
 
 PERIOD_S = 1.0
+REST_S = 2.0
+"""Where there is no card and nothing runs: half the work of a panel that nobody needs to look at."""
 KEPT = 600
 STALE_S = 5.0
 
@@ -49,10 +51,12 @@ class TelemetrySource:
         while not self._stop.is_set():
             recorded = self._recorded()
             fresh = recorded and self._samples and time.time() - self._samples[-1].time < STALE_S
+            roots = {} if fresh else self._roots()
             if not fresh:
-                self._samples.append(sampler.sample(self._roots()))
+                self._samples.append(sampler.sample(roots))
             self._post(TelemetryLoaded(TelemetryView(tuple(self._samples), recorded)))
-            self._stop.wait(PERIOD_S)
+            busy = recorded or roots or self._samples[-1].gpus
+            self._stop.wait(PERIOD_S if busy else REST_S)
 
     def _recorded(self) -> bool:
         """Take over what the dispatcher wrote since the last look; False where none is alive."""
