@@ -130,6 +130,7 @@ async def test_a_window_that_comes_behind_the_one_asked_for_does_not_lead_away_f
         app.push_screen(shown)
         await until(pilot, lambda: "line 99999" in screen_text(app))
         shown._reader.stop()
+        await app.workers.wait_for_complete()  # nothing of the reader's own may come behind what is posted here
         lines = tuple(LogLine(number * 10, f"made {number}") for number in range(4_000))
         start = Window(lines[:2_000], 0, 20_000, 10**6, following=False, target=0)
         shown.post_message(LogScreen.Moved(start))
