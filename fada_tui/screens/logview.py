@@ -68,6 +68,8 @@ class LogView(FullView):
         self._left = 0
         self._goal: int | None = None
         """The byte whose line comes on top with the next refresh."""
+        self._end_from: int | None = None
+        """The byte that was on top when the end was to come in sight with the next refresh."""
 
     def say(self, text: str) -> None:
         """A sentence in place of a log."""
@@ -81,8 +83,8 @@ class LogView(FullView):
         if window.target is not None:
             self._show_line(window.target)
         elif window.following:
-            self._goal = None
-            self.call_after_refresh(self.scroll_end, animate=False, force=True)
+            self._goal, self._end_from = None, top if top < window.end else 0  # a log may begin anew
+            self.call_after_refresh(self._arrive_at_end)
         elif was.lines and self._index(top) != self.scroll_offset.y:
             self._go_to(top)
 
@@ -116,7 +118,7 @@ class LogView(FullView):
 
     def _go_to(self, offset: int) -> None:
         """To the line of a byte, once the window it is in has its height."""
-        self._goal = offset
+        self._goal, self._end_from = offset, None
         self.call_after_refresh(self._arrive)
 
     def _arrive(self) -> None:
@@ -124,6 +126,15 @@ class LogView(FullView):
             y, self._goal = self._index(self._goal), None
             self.scroll_to(y=y, animate=False, force=True, immediate=True)
             self.post_message(self.Scrolled())
+
+    def _arrive_at_end(self) -> None:
+        """Unless somebody has gone up, or elsewhere, meanwhile."""
+        if self._end_from is None:
+            return
+        gone_up, self._end_from = self.top_offset < self._end_from, None
+        if not gone_up:
+            self.scroll_end(animate=False, force=True, immediate=True)
+        self.post_message(self.Scrolled())
 
     def _index(self, offset: int) -> int:
         """The line that holds a byte."""
@@ -134,7 +145,7 @@ class LogView(FullView):
     @property
     def on_the_way(self) -> bool:
         """Whether what is in sight is about to change, so that nothing should be made of it."""
-        return self._goal is not None
+        return self._goal is not None or self._end_from is not None
 
     @property
     def at_end(self) -> bool:

@@ -138,3 +138,21 @@ async def test_a_window_that_comes_behind_the_one_asked_for_does_not_lead_away_f
         await until(pilot, lambda: len(shown.log_view.window.lines) == 4_000)
         await until(pilot, lambda: not shown.log_view.on_the_way)
         assert first_line(app) == "made 0"
+
+
+async def test_a_log_that_grows_is_followed_even_where_its_scrolling_is_told_in_between(log: Path, until: Until) -> None:
+    app, shown = screen(log)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.push_screen(shown)
+        await until(pilot, lambda: "line 99999" in screen_text(app))
+        view, window = shown.log_view, shown.log_view.window
+        more = tuple(LogLine(window.end + number * 10, f"made {number}") for number in range(50))
+        end = window.end + 500
+        view.take(replace(window, lines=window.lines + more, end=end, size=end))
+        assert view.on_the_way
+        shown._scrolled()  # as when it comes between the new height and the new place
+        await until(pilot, lambda: not view.on_the_way)
+        assert "made 49" in screen_text(app)
+        with open(log, "a") as file:
+            file.write("one more\n")
+        await until(pilot, lambda: "one more" in screen_text(app))
