@@ -15,10 +15,10 @@ HAS_GPU := $(shell nvidia-smi -L >/dev/null 2>&1 && echo yes)
 comma := ,
 EXTRAS := $(if $(HAS_GPU),gpu,train)$(comma)api$(comma)test
 
-.PHONY: help run demo test setup bench docs check clean
+.PHONY: help run demo test setup bench docs docs-gpu check clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: $(STAMP) ## set up, then open the panel
 	@exec $(BIN)/fada
@@ -38,6 +38,11 @@ docs: $(STAMP) ## write docs/models.md from what the conformance tests see (some
 	@rm -rf .seen && mkdir .seen
 	FADA_CONFORMANCE=$(CURDIR)/.seen $(BIN)/python -m pytest -n 2 --dist loadgroup tests/backends/models/conformance
 	@$(BIN)/python -P tests/backends/models/conformance/table.py .seen docs/models.md && rm -rf .seen
+
+docs-gpu: $(STAMP) ## write docs/gpu.md from what the tests see on an NVIDIA card
+	@rm -rf .seen && mkdir .seen
+	FADA_GPU_SEEN=$(CURDIR)/.seen $(BIN)/python -m pytest tests/gpu
+	@$(BIN)/python -P tests/gpu/table.py docs/gpu.md .seen && rm -rf .seen
 
 check: $(STAMP) ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -20,6 +20,7 @@ from typing import Any
 from backends.data.errors import DataError
 from backends.jobs.events import EventWriter
 from backends.jobs.job import Job, JobError
+from backends.jobs.outofmemory import with_batch
 from backends.jobs.store import Control, read_control
 from db.home import Home
 
@@ -44,9 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{folder}: cannot be run: {error}", file=sys.stderr)
         return FAILED
     os.environ.update(environment(spec, os.environ))
-    if spec.get("task") != "phantoms":
+    if (spec.get("model") or {}).get("environment"):
+        # The copy of its code that transformers runs lies with the run: no other model's code is ever taken for it.
+        os.environ["HF_MODULES_CACHE"] = str(folder / "code")
+    if spec.get("task") not in ("phantoms", "download"):
         # Answers on patients, weights that saw them: whoever makes the file, only its owner reads it. Phantoms are
-        # made into any folder and are nobody's secret.
+        # made into any folder and are nobody's secret; a cache of the hub may be shared.
         os.umask(0o077)
     with closing(events):
         return run(Job(home, arguments.run, arguments.attempt, spec, events))
@@ -55,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def for_attempt(spec: dict[str, Any], control: Control) -> dict[str, Any]:
     """The frozen spec, but for a batch that is smaller since memory ran out, and a budget that was raised."""
     if control.batch is not None:
-        spec = {**spec, "generation": {**(spec.get("generation") or {}), "batch_size": control.batch}}
+        spec = with_batch(spec, control.batch)
     if control.budget and spec.get("server"):
         spec = {**spec, "server": {**spec["server"], **control.budget}}
     return spec
@@ -63,9 +67,11 @@ def for_attempt(spec: dict[str, Any], control: Control) -> dict[str, Any]:
 
 def run(job: Job) -> int:
     """Do the job; its end is the last event."""
+    from backends.models.unsloth_import import import_first
     from backends.work import work_function
 
     say(f"run {job.run_id}, attempt {job.attempt}: {job.spec['kind']} {_subject(job.spec)}")
+    import_first(job.spec, job.dir)
     try:
         summary = work_function(job.spec)(job)
     except (JobError, DataError) as error:
@@ -105,8 +111,11 @@ def environment(spec: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, 
     changes["TOKENIZERS_PARALLELISM"] = "false"
     changes["HF_HUB_DISABLE_TELEMETRY"] = "1"
     changes["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    # What hf_xet has fetched of a file is lost with its process; plain requests go on from there.
+    changes["HF_HUB_DISABLE_XET"] = given.get("HF_HUB_DISABLE_XET") or "1"
     source = (spec.get("model") or {}).get("source")
-    if source is None or spec.get("server") or Path(source).is_absolute():
+    fetches = spec.get("task") == "download"
+    if not fetches and (source is None or spec.get("server") or Path(source).is_absolute()):
         changes["HF_HUB_OFFLINE"] = changes["TRANSFORMERS_OFFLINE"] = given.get("HF_HUB_OFFLINE") or "1"
     return changes
 

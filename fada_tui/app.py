@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, MutableMapping
+from pathlib import Path
 from typing import ClassVar
 from weakref import WeakKeyDictionary
 
@@ -34,7 +35,7 @@ from fada_tui.screens.dashboard import Dashboard
 from fada_tui.screens.failing import broken
 from fada_tui.screens.toosmall import MINIMUM, TooSmall
 from fada_tui.sources.upgrade import Guard, Overtaken
-from fada_tui.sources.views import RunList
+from fada_tui.sources.views import RunList, TelemetryView
 from fada_tui.widgets.status import parting_words
 from fada_tui.widgets.theme import fada_theme
 
@@ -48,6 +49,8 @@ class PanelApp(App[str]):
         home: Whose tracker and runs.
         live: Watch the databases and sample the machine; tests hand in data by message instead.
         start: A run to show at first.
+        replay: A record of telemetry to show instead of this machine as it is.
+        speed: How many of its seconds are played in one.
     """
 
     TITLE = "FADA"
@@ -60,7 +63,15 @@ class PanelApp(App[str]):
     ]
     auto_links = False
 
-    def __init__(self, home: Home, *, live: bool = True, start: int | None = None) -> None:
+    def __init__(
+        self,
+        home: Home,
+        *,
+        live: bool = True,
+        start: int | None = None,
+        replay: Path | None = None,
+        speed: float = 1.0,
+    ) -> None:
         super().__init__()
         self.home = home
         self.live = live
@@ -68,9 +79,14 @@ class PanelApp(App[str]):
         self.dashboard = Dashboard()
         self.leaving = False
         self._start = start
+        self._replay = replay
+        self._speed = speed
         self._stops: list[Callable[[], None]] = []
         self._watcher_calls: list[Callable[[int | None], None]] = []
         self._nudges: list[Callable[[], None]] = []
+        self._history_calls: list[Callable[[float | None], None]] = []
+        self._alerted: frozenset[tuple[str, float]] | None = None
+        """Alerts that were up at the last look; None before the first."""
         self._aimed: MutableMapping[events.Key, Widget] = WeakKeyDictionary()
         """What had the focus when a key came."""
         self.register_theme(fada_theme())
@@ -159,8 +175,14 @@ class PanelApp(App[str]):
     def _sample(self) -> None:
         from fada_tui.sources.telemetry import TelemetrySource
 
-        source = TelemetrySource(self.home, self.post_message)
+        if self._replay is not None:
+            from fada_tui.sources.replay import ReplaySource
+
+            source: TelemetrySource | ReplaySource = ReplaySource(self._replay, self.post_message, self._speed)
+        else:
+            source = TelemetrySource(self.home, self.post_message)
         self._stops.append(source.stop)
+        self._history_calls.append(source.watch_history)
         source.run()
 
     @work(thread=True, exit_on_error=False, group="reconcile", exclusive=True)
@@ -192,6 +214,11 @@ class PanelApp(App[str]):
     def choose_run(self, run_id: int | None) -> None:
         for call in self._watcher_calls:
             call(run_id)
+
+    def watch_history(self, span: float | None) -> None:
+        """The seconds that the GPU pane's history is wanted of; None: it is not looked at."""
+        for call in self._history_calls:
+            call(span)
 
     def nudge(self) -> None:
         for call in self._nudges:
@@ -259,6 +286,13 @@ class PanelApp(App[str]):
     @on(TelemetryLoaded)
     def _telemetry_loaded(self, event: TelemetryLoaded) -> None:
         self.dashboard.show_telemetry(event.telemetry)
+        self._ring(event.telemetry)
+
+    def _ring(self, telemetry: TelemetryView) -> None:
+        """The terminal's bell, once for each alert that was raised since the last look."""
+        before, self._alerted = self._alerted, frozenset((alert.key, alert.since) for alert in telemetry.alerts)
+        if before is not None and telemetry.bell and self._alerted - before:
+            self.bell()
 
     @on(SourceFailed)
     def _source_failed(self, event: SourceFailed) -> None:

@@ -47,6 +47,8 @@ def rate(per_second: float | None, unit: str | None) -> str:
     if per_second is None or per_second <= 0:
         return NA
     name = unit or "it"
+    if name == "bytes":
+        return f"{size(per_second)}/s"
     if per_second >= 1:
         return f"{number(per_second)} {name}/s"
     return f"{number(1 / per_second)} s/{name.removesuffix('s') or name}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LOADERS = ("transformers", "open_clip", "openai", "environment", "none")
+UNSLOTH = ("named", "generic", "no")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,10 @@ class Entry:
     requires: tuple[str, ...] = ()
     """Versions reported to work, where it needs an environment of its own."""
     note: str | None = None
+    unsloth: str | None = None
+    """Whether unsloth trains it: one of :data:`UNSLOTH`."""
+    environment: str | None = None
+    """The virtual environment that it runs in; see backends.catalog.environments."""
 
     @property
     def needs_variant(self) -> bool:
@@ -66,4 +71,6 @@ class Entry:
             "params_b": self.params_b,
             "requires": list(self.requires),
             "note": self.note,
+            "unsloth": self.unsloth,
+            "environment": self.environment,
         }

@@ -8,15 +8,30 @@ from pathlib import Path
 
 def cached_snapshot(repo: str, revision: str | None = None) -> Path | None:
     """The folder of a downloaded checkpoint, None where it is not in the cache (or has no config.json)."""
-    folder = cache_folder() / f"models--{repo.replace('/', '--')}"
+    snapshot = snapshot_folder(repo, revision)
+    return snapshot if (snapshot / "config.json").is_file() else None
+
+
+def snapshot_folder(repo: str, revision: str | None = None) -> Path:
+    """Where a model lies at a branch, tag or commit, whether it does or not; a branch as it was last fetched."""
+    folder = repo_folder(repo)
     wanted = revision or "main"
-    reference = folder / "refs" / wanted
     try:
-        commit = reference.read_text(encoding="ascii").strip()
+        commit = (folder / "refs" / wanted).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         commit = wanted
-    snapshot = folder / "snapshots" / commit
-    return snapshot if (snapshot / "config.json").is_file() else None
+    return folder / "snapshots" / commit
+
+
+def repo_folder(repo: str) -> Path:
+    """Where huggingface_hub keeps a model: ``blobs``, ``refs`` and ``snapshots`` in it."""
+    return cache_folder() / f"models--{repo.replace('/', '--')}"
+
+
+def cached_commit(repo: str, revision: str | None = None) -> str | None:
+    """The commit that a branch stood for when it was last fetched; None where nothing of it is here."""
+    folder = cached_snapshot(repo, revision)
+    return folder.name if folder else None
 
 
 def cache_folder() -> Path:
@@ -32,7 +47,13 @@ def is_offline() -> bool:
 
 def has_token() -> bool:
     """Whether an access token is set up (it is not read)."""
-    return bool(os.environ.get("HF_TOKEN")) or (_hub_home() / "token").is_file()
+    given = os.environ.get("HF_TOKEN_PATH")
+    return bool(os.environ.get("HF_TOKEN")) or (Path(given) if given else _hub_home() / "token").is_file()
+
+
+def endpoint() -> str:
+    """Where the hub is asked: the public one, or a mirror."""
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")

@@ -15,8 +15,11 @@ _SINGLE = ("model.safetensors", "pytorch_model.bin")
 _SAVED = "save it beside the weights: AutoProcessor.from_pretrained(BASE).save_pretrained(FOLDER)"
 
 
-def check_checkpoint(folder: Path) -> str:
+def check_checkpoint(folder: Path, *, own_code: bool = False) -> str:
     """That a folder holds a whole vision-language checkpoint in the transformers layout; its model type.
+
+    Args:
+        own_code: It is loaded by code of its own, which may need no processor file.
 
     Raises:
         ModelError: Says which file is missing, unreadable or cut short.
@@ -26,8 +29,10 @@ def check_checkpoint(folder: Path) -> str:
         message = "is a file; a checkpoint is a folder" if is_file else "there is no such folder"
         raise ModelError(message, str(folder), "give the folder that holds config.json")
     kind = _check_config(folder)
-    if not _any(folder, _PROCESSORS):
-        raise ModelError(f"no processor: {' or '.join(_PROCESSORS)} is missing", str(folder), _SAVED)
+    if not own_code and not _any(folder, _PROCESSORS):
+        own = bool(read_json(folder / "config.json").get("auto_map"))
+        hint = "it brings its own code (auto_map): --environment NAME, see `fada env list`" if own else _SAVED
+        raise ModelError(f"no processor: {' or '.join(_PROCESSORS)} is missing", str(folder), hint)
     if not _any(folder, _TOKENIZERS):
         raise ModelError("no tokenizer: tokenizer.json is missing", str(folder), _SAVED)
     for path in weight_files(folder):
@@ -53,6 +58,11 @@ def weight_files(folder: Path) -> list[Path]:
         if (folder / single).is_file():
             return [folder / single]
     raise ModelError("no weights: model.safetensors is missing", str(folder), "download or copy the checkpoint again")
+
+
+def has_processor(folder: Path) -> bool:
+    """Whether a checkpoint has what turns images and text into numbers, as far as names of files tell."""
+    return _any(folder, _PROCESSORS) and _any(folder, _TOKENIZERS)
 
 
 def check_weights(path: Path) -> None:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from backends.catalog.entry import LOADERS, Entry, Variant
+from backends.catalog.entry import LOADERS, UNSLOTH, Entry, Variant
 
 SHIPPED = Path(__file__).with_name("catalog.toml")
 USER_FILE = "catalog.toml"
@@ -164,6 +164,8 @@ def _value(key: str, value: Any, where: str) -> Any:
         return tuple(value)
     if key == "loader" and value not in LOADERS:
         raise CatalogError(f"unknown loader {value!r}", where=where, hint=f"one of {', '.join(LOADERS)}")
+    if key == "unsloth" and value not in UNSLOTH:
+        raise CatalogError(f"unsloth cannot be {value!r}", where=where, hint=f"one of {', '.join(UNSLOTH)}")
     fits = {"gated": bool, "runnable": bool, "params_b": int | float}.get(key, str)
     if key in ("variants", "aliases", "requires") or not isinstance(value, fits):
         raise CatalogError(f"{key} cannot be {value!r}", where=where)

@@ -29,9 +29,13 @@ class ResolvedModel:
     source: str
     loader: str
     revision: str | None = None
+    environment: str | None = None
+    """The virtual environment that it runs in; None: this program's own."""
 
 
-def resolve_model(name: str, conn_tracker: sqlite3.Connection, user_file: Path | None = None) -> ResolvedModel:
+def resolve_model(
+    name: str, conn_tracker: sqlite3.Connection, user_file: Path | None = None, *, own_code: bool = False
+) -> ResolvedModel:
     """The model that a name means: a checkpoint folder, a tracker name or alias, or a hub id (``org/name[@revision]``).
 
     A text with a path separator that exists, or that starts with ``.``, ``/`` or ``~``, is a folder.
@@ -39,6 +43,7 @@ def resolve_model(name: str, conn_tracker: sqlite3.Connection, user_file: Path |
     Args:
         conn_tracker: fada.db.
         user_file: The user's catalogue; default: ``catalog.toml`` beside fada.db.
+        own_code: A folder's processor may be a matter of its own code.
 
     Raises:
         ModelError: Unknown (with the nearest names), ambiguous, not whole, or without a route that runs.
@@ -47,7 +52,7 @@ def resolve_model(name: str, conn_tracker: sqlite3.Connection, user_file: Path |
     if not name:
         raise ModelError("no model was named", hint="`fada models` lists them")
     if _is_folder(name):
-        return _local(Path(name).expanduser().absolute())
+        return _local(Path(name).expanduser().absolute(), own_code)
     try:
         catalog = load_catalog(user_file or _user_file(conn_tracker))
     except CatalogError as error:
@@ -93,8 +98,8 @@ def _is_folder(name: str) -> bool:
     return name.startswith((".", "/", "~")) or ("/" in name and Path(name).exists())
 
 
-def _local(folder: Path) -> ResolvedModel:
-    check_checkpoint(folder)
+def _local(folder: Path, own_code: bool = False) -> ResolvedModel:
+    check_checkpoint(folder, own_code=own_code)
     shown = f"{folder.parent.name}/{folder.name}" if folder.name in _PLAIN_FOLDERS else folder.name
     return ResolvedModel(shown, None, str(folder), "transformers")
 
@@ -140,7 +145,8 @@ def _from_entry(
 ) -> ResolvedModel:
     from db.tracker.queries import find_models
 
-    obstacle = no_route(entry)
+    user_file = _user_file(conn)
+    obstacle = no_route(entry, user_file and user_file.parent)
     if obstacle and entry.loader == "openai" and entry.runnable:
         raise ModelError(
             f"{entry.name} is asked over the network",
@@ -160,9 +166,9 @@ def _from_entry(
     name = f"{entry.name}:{variant.name}" if variant else entry.name
     if source.startswith(("/", "~", ".")):
         folder = Path(source).expanduser().absolute()
-        check_checkpoint(folder)
+        check_checkpoint(folder, own_code=entry.loader == "environment")
         source = str(folder)
-    return ResolvedModel(name, tracker_name, source, entry.loader, revision)
+    return ResolvedModel(name, tracker_name, source, entry.loader, revision, entry.environment)
 
 
 def _nearest_that_runs(entry: Entry, catalog: Catalog) -> str | None:

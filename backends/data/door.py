@@ -12,7 +12,7 @@ from backends.data.gauge import read_gauge
 from backends.data.imagefolder import read_imagefolder
 from backends.data.layout import Layout, find_layout
 from backends.data.sample import Sample
-from backends.data.subset import choose
+from backends.data.subset import STRATIFIED, choose, choose_stratified
 from backends.data.u2bench import read_u2bench
 
 
@@ -23,6 +23,7 @@ def open_data(
     limit: int | None = None,
     seed: int = 0,
     fault: Fault = raise_fault,
+    sampling: str | None = None,
 ) -> Iterable[Sample]:
     """The samples of a data file or folder: lazily, or those that ``limit`` and ``seed`` take, in file order.
 
@@ -34,6 +35,8 @@ def open_data(
         image_root: Where image paths start; default: the file's folder, then its ``images/``.
         limit: At most so many, see :func:`backends.data.subset.choose`.
         seed: Which ones.
+        sampling: ``stratified`` draws by category and question, see
+            :func:`backends.data.subset.choose_stratified`.
         fault: Told of each line that is no sample; by default the first one ends the reading.
 
     Raises:
@@ -43,7 +46,9 @@ def open_data(
     samples = _read(layout, Path(image_root) if image_root else None, fault)
     if kind == "zero-shot" and layout.format != "folders":
         samples = one_an_image(samples)
-    return samples if limit is None else choose(samples, limit, seed)
+    if limit is None:
+        return samples
+    return (choose_stratified if sampling == STRATIFIED else choose)(samples, limit, seed)
 
 
 def _read(layout: Layout, image_root: Path | None, fault: Fault) -> Iterator[Sample]:

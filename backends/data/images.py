@@ -52,6 +52,23 @@ def open_image(sample: Sample, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise ImageError(f"{sample.image_path}: {words or type(error).__name__}") from error
 
 
+def upright_size(sample: Sample) -> tuple[int, int] | None:
+    """Width and height as :func:`open_image` gives them, from the file's header; None where only decoding tells."""
+    from PIL import Image
+
+    if sample.problem:
+        return None
+    try:
+        with _source(sample) as file:
+            if is_dicom(file):
+                return None
+            with Image.open(file) as image:
+                size, turned = image.size, image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    except Exception:  # noqa: BLE001 - decoders raise nearly anything on a broken file
+        return None
+    return size[::-1] if turned else size
+
+
 def _source(sample: Sample) -> BinaryIO:
     cell = (sample.kind_data or {}).get("cell")
     if cell:

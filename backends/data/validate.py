@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -13,7 +15,7 @@ from backends.data.chat import resolve_image_root
 from backends.data.composition import Composition, composition
 from backends.data.door import open_data
 from backends.data.errors import DataError
-from backends.data.images import DICOM_HINT
+from backends.data.images import DICOM_HINT, upright_size
 from backends.data.layout import Layout, content_parts, find_layout
 from backends.data.records import default_roots, given_root
 from backends.data.sample import Sample
@@ -21,6 +23,10 @@ from backends.data.subset import choose
 
 LISTED = 20
 """Problems that are listed; all are counted."""
+MEASURED = 48
+"""So many images have their sizes read, from the files' headers."""
+SIZES = 12
+"""So many different sizes are told, the largest always."""
 _TWO_ROOTS = ("chat", "sharegpt", "fetal-gauge")
 """Forms whose image paths may start at the file's folder or at its ``images/``."""
 
@@ -63,6 +69,8 @@ class DataReport:
     """Per category and question."""
     image_bytes: int = 0
     """Of the files of all images that were found; about, where they lie in a table."""
+    image_sizes: tuple[tuple[int, int, int], ...] = ()
+    """Width, height and how many: of :data:`MEASURED` images drawn by their names, the commonest sizes first."""
 
 
 def validate(
@@ -131,6 +139,7 @@ def _check(
         more_faults=faults.count - len(faults.listed),
         composition=counts,
         image_bytes=images.bytes,
+        image_sizes=images.sizes(),
     )
     return report, faults.error() or (None if images.stats else _no_images(layout, image_root, root, images))
 
@@ -190,6 +199,7 @@ class _Images:
         self._layout = layout
         self._bad: set[tuple[str, str | None]] = set()
         self._reads_dicom = find_spec("pydicom") is not None
+        self._drawn = _Drawn()
 
     def look_for(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         for sample in samples:
@@ -220,7 +230,13 @@ class _Images:
         else:
             problem = self._stat(name, sample.image_file)
             self.missing += problem is not None
+        if not problem:
+            self._drawn.add(sample)
         return problem
+
+    def sizes(self) -> tuple[tuple[int, int, int], ...]:
+        """Of some of the images that were found."""
+        return self._drawn.sizes()
 
     def _stat(self, name: str, file: Path) -> str | None:
         try:
@@ -234,6 +250,39 @@ class _Images:
         self.stats[name] = f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n"
         self.bytes += status.st_size
         return None
+
+
+def measured_sizes(samples: Iterable[Sample]) -> tuple[tuple[int, int, int], ...]:
+    """As :attr:`DataReport.image_sizes`, of samples that were read already."""
+    drawn = _Drawn()
+    for sample in {sample.image_path: sample for sample in samples}.values():
+        drawn.add(sample)
+    return drawn.sizes()
+
+
+class _Drawn:
+    """:data:`MEASURED` images whose names' hashes are smallest: the same ones whatever the order of the file."""
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[bytes, str, Sample]] = []
+
+    def add(self, sample: Sample) -> None:
+        """A sample of an image that was not added yet."""
+        rank = hashlib.blake2b(sample.image_path.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+        if len(self._kept) < MEASURED or rank < self._kept[-1][0]:
+            bisect.insort(self._kept, (rank, sample.image_path, sample), key=lambda one: one[:2])
+            del self._kept[MEASURED:]
+
+    def sizes(self) -> tuple[tuple[int, int, int], ...]:
+        """The commonest first, the largest always there; images are opened, none is decoded. Nothing without Pillow."""
+        if find_spec("PIL") is None:
+            return ()
+        counts = Counter(size for _, _, sample in self._kept if (size := upright_size(sample)) is not None)
+        chosen = [size for size, _ in counts.most_common(SIZES)]
+        largest = max(counts, key=lambda size: (size[0] * size[1], size), default=None)
+        if largest is not None and largest not in chosen:
+            chosen[-1] = largest
+        return tuple((width, height, counts[width, height]) for width, height in chosen)
 
 
 def _no_images(layout: Layout, given: Path | None, root: Path, images: _Images) -> DataError:

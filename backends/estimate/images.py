@@ -6,8 +6,8 @@ The rules are those of each architecture's image processor, which resizes, cuts 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backends.estimate.configuration import Configuration
@@ -34,6 +34,101 @@ def image_load(found: Configuration, size: tuple[int, int] = FRAME) -> ImageLoad
     """For an image of ``(width, height)`` pixels."""
     width, height = size
     return _RULES.get(found.kind, _fixed)(found, max(1, width), max(1, height))
+
+
+def batch_load(found: Configuration, sizes: Sequence[tuple[int, int, int]], batch: int) -> ImageLoad | None:
+    """An image of the largest batch that is to be expected: the largest image among others as they come.
+
+    Every prompt of a batch is as long as its longest. None where no sizes are known.
+
+    Args:
+        sizes: Width, height and how many there are of each.
+    """
+    most = largest(found, [(width, height) for width, height, _ in sizes])
+    if most is None:
+        return None
+    loads = [(image_load(found, (width, height)), count) for width, height, count in sizes]
+    mean = sum(load.patches * count for load, count in loads) / max(1, sum(count for _, count in loads))
+    load = image_load(found, most)
+    return replace(load, patches=math.ceil((load.patches + (batch - 1) * mean) / max(1, batch)))
+
+
+def largest(found: Configuration, sizes: Iterable[tuple[int, int]]) -> tuple[int, int] | None:
+    """Of several sizes the one that takes most; None where there are none."""
+
+    def takes(size: tuple[int, int]) -> tuple[int, int]:
+        load = image_load(found, size)
+        return load.patches, load.tokens
+
+    return max(sizes, key=takes, default=None)
+
+
+def limited(found: Configuration, most: int | None) -> Configuration:
+    """With a processor that shrinks images to about ``most`` pixels, as the setting ``max_pixels`` does it.
+
+    Tiled images are limited by the number of tiles; a processor that makes every image of one size stays as it is.
+    """
+    limit = _LIMITS.get(_vision_kind(found)) if most else None
+    if most is None or limit is None:
+        return found
+    return replace(found, processor={**found.processor, **limit(found, most)})
+
+
+def _vision_kind(found: Configuration) -> str:
+    return "pixtral" if found.vision.get("model_type") == "pixtral" else found.kind
+
+
+def _limit_dynamic(found: Configuration, most: int) -> dict[str, Any]:
+    long = found.processor.get("max_pixels") or _edge(found.processor, "longest_edge", default=14 * 14 * 4 * 1280)
+    short = found.processor.get("min_pixels") or _edge(found.processor, "shortest_edge", default=56 * 56)
+    return {"max_pixels": min(long, most), "min_pixels": min(short, most)}
+
+
+def _limit_pixtral(found: Configuration, most: int) -> dict[str, Any]:
+    longest = _edge(found.processor, "longest_edge", default=side(found.vision.get("image_size"), 1024))
+    return {"size": {"longest_edge": min(longest, max(1, math.isqrt(most)))}}
+
+
+def _limit_split(found: Configuration, most: int) -> dict[str, Any]:
+    edge = side(found.vision.get("image_size"), 384)
+    tile = int((found.processor.get("max_image_size") or {}).get("longest_edge") or edge)
+    longest = _edge(found.processor, "longest_edge", default=4 * tile)
+    return {"size": {"longest_edge": min(longest, max(1, math.isqrt(most) // tile) * tile)}}
+
+
+def _limit_internvl(found: Configuration, most: int) -> dict[str, Any]:
+    edge = side(found.vision.get("image_size"), 448)
+    tiles = min(int(found.processor.get("max_patches") or 12), max(1, most // edge**2))
+    return {"max_patches": tiles, "min_patches": min(int(found.processor.get("min_patches") or 1), tiles)}
+
+
+def _limit_lfm2(found: Configuration, most: int) -> dict[str, Any]:
+    facts = found.processor
+    step = side(found.vision.get("patch_size"), 16) * int(found.config.get("downsample_factor") or 2)
+    tokens = min(int(facts.get("max_image_tokens") or 256), max(1, most // step**2))
+    tiles = min(int(facts.get("max_tiles") or 10), max(1, most // int(facts.get("tile_size") or 512) ** 2))
+    least = {"min_image_tokens": min(int(facts.get("min_image_tokens") or 64), tokens)}
+    least |= {"min_tiles": min(int(facts.get("min_tiles") or 2), tiles)}
+    whole = {"do_image_splitting": False} if tiles == 1 else {}
+    return {"max_image_tokens": tokens, "max_tiles": tiles, **least, **whole}
+
+
+def _limit_minicpm(found: Configuration, most: int) -> dict[str, Any]:
+    edge = int(found.processor.get("scale_resolution") or 448)
+    return {"max_slice_nums": min(int(found.processor.get("max_slice_nums") or 9), max(1, most // edge**2))}
+
+
+_LIMITS: dict[str, Callable[[Configuration, int], dict[str, Any]]] = {
+    "qwen2_vl": _limit_dynamic,
+    "qwen2_5_vl": _limit_dynamic,
+    "qwen3_vl": _limit_dynamic,
+    "pixtral": _limit_pixtral,
+    "idefics3": _limit_split,
+    "smolvlm": _limit_split,
+    "internvl": _limit_internvl,
+    "lfm2_vl": _limit_lfm2,
+    "minicpmv4_6": _limit_minicpm,
+}
 
 
 def _edge(processor: Mapping[str, Any], *names: str, default: int) -> int:

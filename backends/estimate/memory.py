@@ -7,10 +7,12 @@ since what makes one larger (longer prompts, larger images, other kernels) makes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from backends.estimate.images import batch_load, limited
 from backends.estimate.parts import Part, part
 from backends.estimate.weights import Weights, find_weights, weights_part
 from backends.estimate.working import (
@@ -71,8 +73,8 @@ def estimate(spec: Mapping[str, Any], *, cuda: bool | None = None, user_catalog:
     """What a job of this spec will take.
 
     Args:
-        spec: As in ``spec.json``; only model, kind, generation, training, scoring and device are looked at, and
-            ``image_size`` (width, height) and ``text_tokens`` of a sample where they are known.
+        spec: As in ``spec.json``; only model, kind, data's image sizes, generation, training, scoring and device are
+            looked at, and ``image_size`` (width, height) and ``text_tokens`` of a sample where they are known.
         cuda: Whether it will run on a card; default: what ``device`` says, ``auto`` meaning whether a driver is there.
         user_catalog: The user's catalogue, for the size of a model that has no files here.
     """
@@ -126,36 +128,94 @@ def has_driver() -> bool:
     return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists()
 
 
+def method_of(spec: Mapping[str, Any], on_card: bool) -> str:
+    """What a fine-tune of this spec does: ``full``, ``peft`` or ``unsloth``, where it says ``auto``."""
+    return _method(find_weights(spec.get("model") or {}), spec, on_card)
+
+
+def _method(weights: Weights, spec: Mapping[str, Any], on_card: bool) -> str:
+    source = str((spec.get("model") or {}).get("source") or "")
+    packed = precision_of(spec).startswith(("4bit", "8bit", "bitsandbytes"))
+    training = spec.get("training") or {}
+    unsloth = training.get("method") == "auto" and on_card and has_driver() and why_not_unsloth(source) is None
+    return training_method(training, weights.params, packed=packed, unsloth=unsloth)
+
+
+def why_not_unsloth(source: str, *, by_name: bool = False) -> str | None:
+    """Why a fine-tune of this model does without unsloth here, in words; None where it would be used.
+
+    Args:
+        by_name: The method ``unsloth`` was asked for, not ``auto``.
+    """
+    from backends.catalog.unsloth import NO_CARD, not_for
+
+    if not has_driver():
+        return NO_CARD
+    return _unsloth_packages() or (not_for(source, by_name=by_name) if source else None)
+
+
+@cache
+def _unsloth_packages() -> str | None:
+    from backends.catalog.unsloth import packages_missing
+
+    return packages_missing()
+
+
 def _parts(weights: Weights, spec: Mapping[str, Any], training: Mapping[str, Any] | None, on_card: bool) -> list[Part]:
     width = 2 if on_card else 4
     precision = precision_of(spec)
     generation = spec.get("generation") or {}
-    size, text = spec.get("image_size"), int(spec.get("text_tokens") or TEXT_TOKENS)
-    image = (int(size[0]), int(size[1])) if size else None
+    text = int(spec.get("text_tokens") or TEXT_TOKENS)
     packed = precision in ("4bit", "8bit")
     # A packed layer is unpacked into the arithmetic's width whenever it is used.
     unpacked = [part("unpacking", weights.widest * 2, 0.5, 3.0, "the widest layer in 16 bits")] if packed else []
+    weights = _limited(weights, training)
     found = weights.configuration
+    sizes = image_sizes(spec)
     if training is None:
-        batch, new = int(generation.get("batch_size") or 1), int(generation.get("max_new_tokens") or 64)
-        shape = shape_of(found, batch, text + new, image) if found else None
+        batch, new = _batch(generation, spec), int(generation.get("max_new_tokens") or 64)
+        shape = shape_of(found, batch, text + new, batch_load(found, sizes, batch)) if found else None
         return [weights_part(weights, precision, width), *answering(weights, shape, width, batch), *unpacked]
-    batch, method = int(training.get("batch_size") or 1), training_method(training, weights.params)
+    batch, method = _batch(training, spec), _method(weights, spec, on_card)
     if method == "full":
         precision = "fp32"  # small steps would be rounded away in 16 bits
-    shape = shape_of(found, batch, text, image) if found else None
+    shape = shape_of(found, batch, text, batch_load(found, sizes, batch)) if found else None
     kept = method != "unsloth" and not (on_card and weights.params > CHECKPOINTED_ABOVE)
     loaded, states = weights_part(weights, precision, width), states_part(weights, training, method)
     return [loaded, states, *learning(weights, shape, width, batch, method, kept), *unpacked]
 
 
+def _batch(settings: Mapping[str, Any], spec: Mapping[str, Any]) -> int:
+    """Never more than there are samples."""
+    batch, samples = int(settings.get("batch_size") or 1), (spec.get("data") or {}).get("samples")
+    return min(batch, int(samples)) if samples else batch
+
+
+def _limited(weights: Weights, training: Mapping[str, Any] | None) -> Weights:
+    """With the largest image that the training lets through."""
+    most = (training or {}).get("max_pixels")
+    if not most or weights.configuration is None:
+        return weights
+    return replace(weights, configuration=limited(weights.configuration, int(most)))
+
+
+def image_sizes(spec: Mapping[str, Any]) -> list[tuple[int, int, int]]:
+    """Widths, heights and counts that are known of a spec's images: as said, else as measured when it was queued.
+
+    Of a fine-tune the held-out images count as well.
+    """
+    if spec.get("image_size"):
+        width, height = spec["image_size"]
+        return [(int(width), int(height), 1)]
+    held_out = (spec.get("training") or {}).get("eval_data") or {}
+    measured = [*((spec.get("data") or {}).get("image_sizes") or ()), *(held_out.get("image_sizes") or ())]
+    return [(int(width), int(height), int(count)) for width, height, count in measured]
+
+
 def precision_of(spec: Mapping[str, Any]) -> str:
-    """``4bit``, ``8bit``, ``bf16``, ``fp32``, or nothing for what the device takes; Unsloth loads in 4 bits."""
-    model, training = spec.get("model") or {}, spec.get("training") or {}
-    asked = str(model.get("precision") or model.get("quantisation") or "")
-    if not asked and spec.get("kind") == "finetune" and training.get("method") == "unsloth":
-        return "4bit"
-    return asked
+    """``4bit``, ``8bit``, ``bf16``, ``fp32``, or nothing for what the device takes."""
+    model = spec.get("model") or {}
+    return str(model.get("precision") or model.get("quantisation") or "")
 
 
 def _explain(weights: Weights, training: Mapping[str, Any] | None, on_card: bool) -> str:

@@ -13,10 +13,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backends.estimate.memory import Estimate, estimate, precision_of
+from backends.estimate.memory import Estimate, estimate, image_sizes, precision_of
 
 LOOKED_AT = 30
 """Earlier runs, the newest first."""
+GROWTH = 1.1
+"""Room over a peak that was seen in a run like this one."""
+_OTHER_IMAGES = 1.25
+"""Images of so many times more or fewer pixels say nothing of these."""
 _SIDE = 1.645
 """Standard deviations to either end of an interval that holds nine of ten."""
 _NOISE = {"model": 0.06, "architecture": 0.15, "kind": 0.35}
@@ -32,6 +36,14 @@ class Observation:
     likely: int
     alike: str
     """One of the keys above."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The most that earlier runs like this one took, and the run that took it."""
+
+    run: int
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,8 @@ def observations(conn: sqlite3.Connection, spec: Mapping[str, Any], memory: str)
     found = []
     for row in rows:
         past = json.loads(row["spec"])
-        if (past.get("reserve") or {}).get("memory") != memory or not past.get("model"):
+        model = past.get("model")
+        if (past.get("reserve") or {}).get("memory") != memory or not model or model.get("loader") == "openai":
             continue
         likely = estimate(past, cuda=memory == "VRAM").interval(memory == "VRAM")[1]
         found.append(Observation(row["id"], row["peak_bytes"], likely, _alike(past, spec)))
@@ -93,6 +106,8 @@ def _alike(past: Mapping[str, Any], spec: Mapping[str, Any]) -> str:
     """How alike two specs of the same kind are."""
     if _method(past) != _method(spec):
         return "kind"
+    if (past.get("data") or {}).get("samples") and not image_sizes(past):
+        return "kind"  # it was queued before images were measured: its estimate is of other images than it had
     one, other = past.get("model") or {}, spec.get("model") or {}
     if (one.get("content") or one.get("source")) == (other.get("content") or other.get("source")):
         return "model"
@@ -109,3 +124,86 @@ def _architecture(source: str) -> str | None:
 
     found = find_configuration(source)
     return found.kind if found else None
+
+
+def find_seen(conn: sqlite3.Connection, spec: Mapping[str, Any], memory: str) -> Seen | None:
+    """The highest peak of finished runs that did the same with the same model, or None."""
+    key = memory_key(spec)
+    if key is None:
+        return None
+    rows = conn.execute(
+        "SELECT id, peak_bytes, spec FROM runs WHERE model = ? AND state = 'done' AND kind = ? AND task IS ? "
+        "AND peak_bytes > 0 ORDER BY id DESC LIMIT ?",
+        (spec["model"]["name"], spec["kind"], spec.get("task"), LOOKED_AT),
+    ).fetchall()
+    found = []
+    for row in rows:
+        past = json.loads(row["spec"])
+        if (
+            (past.get("reserve") or {}).get("memory") == memory
+            and memory_key(past) == key
+            and _images_alike(past, spec)
+        ):
+            found.append(Seen(row["id"], row["peak_bytes"]))
+    return max(found, key=lambda one: one.bytes, default=None)
+
+
+def usual_images(conn: sqlite3.Connection) -> tuple[int, tuple[tuple[int, int, int], ...]] | None:
+    """The newest run whose images were measured, and their sizes: what is taken where no data are named."""
+    row = conn.execute(
+        "SELECT id, spec FROM runs WHERE json_extract(spec, '$.data.image_sizes[0]') IS NOT NULL"
+        " ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    if row is None:
+        return None
+    sizes = json.loads(row["spec"])["data"]["image_sizes"]
+    return row["id"], tuple((int(width), int(height), int(count)) for width, height, count in sizes)
+
+
+def memory_key(spec: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """What decides how much memory a job takes, its images aside; None for a job without a model.
+
+    A batch is never larger than the data, so a trial on four questions says nothing of a batch of 32.
+    """
+    model = spec.get("model")
+    if not model:
+        return None
+    generation, training, data = (spec.get(part) or {} for part in ("generation", "training", "data"))
+    samples = data.get("samples")
+    held_out = (training.get("eval_data") or {}).get("samples") or 0
+    asked = samples if spec.get("kind") == "eval" else held_out
+    lora = training.get("lora") or {}
+    return (
+        model.get("content") or model.get("source"),
+        model.get("loader"),
+        model.get("quantisation"),
+        model.get("from_run") is not None,
+        _at_most(generation.get("batch_size") or 1, asked),
+        generation.get("max_new_tokens"),
+        training.get("method"),
+        _at_most(training.get("batch_size") or 0, samples),
+        training.get("max_length"),
+        (lora.get("r"), lora.get("targets") or "both", str(lora.get("target_modules"))) if lora else None,
+        bool((spec.get("scoring") or {}).get("embedding")),
+        spec.get("device"),
+    )
+
+
+def _at_most(batch: int, samples: int | None) -> int:
+    return batch if samples is None else min(batch, samples)
+
+
+def _images_alike(past: Mapping[str, Any], spec: Mapping[str, Any]) -> bool:
+    """Whether the largest images are about as large; of runs of before sizes were measured nothing is known."""
+    one, other = _largest_pixels(past), _largest_pixels(spec)
+    if one is None or other is None:
+        return one is other
+    return 1 / _OTHER_IMAGES <= one / other <= _OTHER_IMAGES
+
+
+def _largest_pixels(spec: Mapping[str, Any]) -> int | None:
+    sizes = image_sizes(spec)
+    if not sizes:
+        return None
+    pixels, most = max(width * height for width, height, _ in sizes), (spec.get("training") or {}).get("max_pixels")
+    return max(1, min(pixels, int(most)) if most else pixels)

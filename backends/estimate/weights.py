@@ -40,6 +40,13 @@ class Weights:
     source: str
     spread: float
     """How far the number of parameters may be off, as a share."""
+    text_share: float = 0.85
+    """Of LoRA's parameters over all linear layers, those in the language model; about, where nobody counted."""
+
+    def adapted(self, targets: str) -> float:
+        """LoRA's parameters at rank 1 on the layers of ``language``, ``vision`` or ``both``."""
+        share = {"language": self.text_share, "vision": 1 - self.text_share}.get(targets, 1.0)
+        return self.sides * share
 
 
 def find_weights(model: Mapping[str, Any], user_catalog: Path | None = None) -> Weights:
@@ -66,6 +73,7 @@ def find_weights(model: Mapping[str, Any], user_catalog: Path | None = None) -> 
             configuration,
             f"parameters counted {where}",
             0.0,
+            counted.text_sides / max(1, counted.sides),
         )
     stored = stored_params(folder) if folder else None
     if stored:

@@ -37,8 +37,9 @@ class Shape:
     """Of one sample: text, image and answer."""
 
 
-def shape_of(configuration: Configuration, batch: int, text_tokens: int, size: tuple[int, int] | None = None) -> Shape:
-    load = image_load(configuration, size or FRAME)
+def shape_of(configuration: Configuration, batch: int, text_tokens: int, load: ImageLoad | None = None) -> Shape:
+    """Of images that load so much; else of usual ultrasound frames."""
+    load = load or image_load(configuration, FRAME)
     return Shape(batch, load, load.tokens + text_tokens)
 
 
@@ -72,9 +73,18 @@ def cache_bytes(found: Configuration, shape: Shape, width: int) -> float:
     return float(shape.batch * pairs * sum(tokens.get(kind, 0) for kind in kinds_of_layers(text)))
 
 
-def training_method(training: Mapping[str, Any], params: float) -> str:
+def training_method(training: Mapping[str, Any], params: float, *, packed: bool = False, unsloth: bool = False) -> str:
+    """What a training will be: ``auto`` is unsloth where it can be used, else as the model's size has it.
+
+    Args:
+        packed: The weights are loaded in 4 or 8 bits, and cannot be trained themselves.
+    """
     method = str(training.get("method") or "auto")
-    return ("full" if params < FULL_BELOW else "peft") if method == "auto" else method
+    if method != "auto":
+        return method
+    if unsloth:
+        return "unsloth"
+    return "full" if params < FULL_BELOW and not packed else "peft"
 
 
 def states_part(weights: Weights, training: Mapping[str, Any], method: str) -> Part:
@@ -82,11 +92,12 @@ def states_part(weights: Weights, training: Mapping[str, Any], method: str) -> P
     if method == "full":
         return part("training", weights.params * 12, 0.99 - weights.spread, 1.03 + weights.spread,
                     "gradients and AdamW's two moments in 32 bits")  # fmt: skip
-    rank = int((training.get("lora") or {}).get("r") or 16)
+    lora = training.get("lora") or {}
+    rank, targets = int(lora.get("r") or 16), str(lora.get("targets") or "both")
     light = method == "unsloth"
     how = f"LoRA of rank {rank}: weights, gradients, {'8' if light else '32'}-bit AdamW"
     down, up = 0.85 - weights.spread, 1.15 + weights.spread
-    return part("training", rank * weights.sides * (10 if light else 16), down, up, how)
+    return part("training", rank * weights.adapted(targets) * (10 if light else 16), down, up, how)
 
 
 def learning(weights: Weights, shape: Shape | None, width: int, batch: int, method: str, kept: bool) -> list[Part]:

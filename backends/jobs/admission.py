@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 GIB = 1 << 30
 MARGIN = GIB // 2
+ASIDE = 2
+"""So many downloads at a time: more do not come faster."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Claim:
     run: int
     bytes: int
     exclusive: bool = False
+    aside: bool = False
+    """It only fetches: it takes no slot and no memory to speak of, and runs beside one that wants the machine alone."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,15 @@ def admit(waiting: Sequence[Claim], active: Sequence[Claim], capacity: Capacity)
     verdicts = []
     blocked_by: int | None = None
     for claim in waiting:
+        if claim.aside:
+            reason = _too_many(claim, running)
+            verdicts.append(Verdict(claim.run, reason))
+            running += [claim] if reason is None else []
+            continue
         reason = (
-            f"after #{blocked_by}, which needs the machine alone" if blocked_by else _why_not(claim, running, capacity)
+            f"after #{blocked_by}, which needs the machine alone"
+            if blocked_by
+            else _why_not(claim, [one for one in running if not one.aside], capacity)
         )
         verdicts.append(Verdict(claim.run, reason))
         if reason is None:
@@ -68,6 +79,12 @@ def admit(waiting: Sequence[Claim], active: Sequence[Claim], capacity: Capacity)
         elif claim.exclusive and blocked_by is None and impossible(claim, capacity) is None:
             blocked_by = claim.run
     return verdicts
+
+
+def _too_many(claim: Claim, running: Sequence[Claim]) -> str | None:
+    """One reason of its own to wait, for what runs aside."""
+    others = [one.run for one in running if one.aside]
+    return None if len(others) < ASIDE else "after " + ", ".join(f"#{run}" for run in others)
 
 
 def _why_not(claim: Claim, running: Sequence[Claim], capacity: Capacity) -> str | None:

@@ -20,7 +20,7 @@ from db.runs.curves import curve
 from db.runs.queries import get_run
 from db.runs.rows import END_STATES
 
-KINDS = ("checkpoints", "weights", "predictions", "logs", "databases", "other")
+KINDS = ("checkpoints", "weights", "predictions", "logs", "databases", "environments", "other")
 KEEP = ("best", "last")
 """Which checkpoints of a fine-tune that is over can be kept: of the best held-out score, and the newest."""
 SCORE = "eval_exact"
@@ -213,6 +213,8 @@ def _run_kind(path: Path) -> str:
 def _home_kind(home: Home, path: Path) -> str:
     if path.name.startswith((home.fada_db.name, home.runs_db.name)):
         return "databases"
+    if path == home.root / "envs":
+        return "environments"
     return "logs" if path == home.dispatcher_log else "other"
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import errno
-import json
 import os
 import signal
 import sqlite3
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from backends.jobs import lock
 from backends.jobs.admission import MARGIN, Capacity, Claim, admit
+from backends.jobs.alarms import Alarms
 from backends.jobs.energy import EnergyMeter
 from backends.jobs.engines import local
 from backends.jobs.files import complain
@@ -27,7 +27,7 @@ from backends.jobs.peaks import note_vram
 from backends.jobs.reconcile import set_reason, tick, waits_for, work_left, worker_pids
 from backends.jobs.spawn import start_dispatcher
 from backends.jobs.starts import Replaced, Starts
-from backends.telemetry.codec import to_dict
+from backends.telemetry.codec import to_compact
 from backends.telemetry.sample import Telemetry
 from backends.telemetry.sampler import Sampler
 from db.connect import SchemaMismatch, SchemaTooNew, bump, connect, immediate
@@ -36,11 +36,11 @@ from db.migrate import require_current
 from db.runs.queries import active_runs, runs_in_state
 from db.runs.rows import Run
 from db.runs.schema import MIGRATIONS
+from db.runs.telemetry import add_sample
 
 TICK_S = 0.5
 TROUBLE_S = 5.0
 SAMPLE_S = 1.0
-KEEP_SAMPLES_S = 24 * 3600.0
 
 
 class Dispatcher:
@@ -56,6 +56,7 @@ class Dispatcher:
         self._held: dict[int, int] = {}
         self._energy = EnergyMeter(home)
         self._starts = Starts()
+        self._alarms = Alarms(home, conn)
 
     def serve(self) -> None:
         """Serve until no work is left."""
@@ -63,13 +64,17 @@ class Dispatcher:
             self._serve()
         finally:
             self._energy.write()
+            self._sampler.close()
 
     def _serve(self) -> None:
         """A full disk is waited for: what is queued must go on when there is room."""
         while True:
             pause = TICK_S
             try:
-                if self._set_aside() or not work_left(self._conn):
+                if self._set_aside():
+                    return
+                self._alarms.finished()
+                if not work_left(self._conn):
                     return
                 tick(self._conn, self._home)
                 self._record_sample()
@@ -101,6 +106,7 @@ class Dispatcher:
                 set_reason(self._conn, run.id, reason)
             else:
                 ready.append(run)
+        ready = self._without_card(ready)
         capacity = capacity_of(self._sample)
         claims = [[self._claim(run, capacity) for run in runs] for runs in (ready, active)]
         verdicts = admit(claims[0], claims[1], capacity)
@@ -108,15 +114,34 @@ class Dispatcher:
         for verdict in verdicts:
             if verdict.reason is None and local.start(self._home, verdict.run):
                 self._starts.note(verdict.run, attempts[verdict.run])
+                self._alarms.started(verdict.run, attempts[verdict.run])
                 ingest(self._conn, self._home, verdict.run)
             else:
                 set_reason(self._conn, verdict.run, verdict.reason)
+
+    def _without_card(self, ready: list[Run]) -> list[Run]:
+        """Those that may start: where the card is lost or its driver hangs, what wants its memory waits."""
+        assert self._sample is not None
+        why = card_away(self._sample)
+        if why is None:
+            return ready
+        left = []
+        for run in ready:
+            row = self._conn.execute(
+                "SELECT json_extract(spec, '$.reserve.memory') FROM runs WHERE id = ?", (run.id,)
+            ).fetchone()
+            if run.reserved_bytes and row[0] == "VRAM":
+                set_reason(self._conn, run.id, f"waits for the card: {why}")
+            else:
+                left.append(run)
+        return left
 
     def _claim(self, run: Run, capacity: Capacity) -> Claim:
         row = self._conn.execute("SELECT exclusive FROM runs WHERE id = ?", (run.id,)).fetchone()
         seen = max(run.peak_bytes or 0, self._held.get(run.id, 0))
         # What ran here once can run here again, whatever the sum of its processes' pages came to.
-        return Claim(run.id, max(run.reserved_bytes or 0, min(seen, capacity.total - MARGIN)), bool(row[0]))
+        most = max(run.reserved_bytes or 0, min(seen, capacity.total - MARGIN))
+        return Claim(run.id, most, bool(row[0]), aside=run.task == "download")
 
     def _record_sample(self) -> None:
         if time.monotonic() - self._sampled_at < SAMPLE_S and self._sample is not None:
@@ -125,12 +150,9 @@ class Dispatcher:
         self._sample = self._sampler.sample(worker_pids(self._conn, self._home))
         self._note_peaks(self._sample)
         with immediate(self._conn):
-            self._conn.execute(
-                "INSERT OR REPLACE INTO samples(t, body) VALUES (?, ?)",
-                (self._sample.time, json.dumps(to_dict(self._sample))),
-            )
-            self._conn.execute("DELETE FROM samples WHERE t < ?", (self._sample.time - KEEP_SAMPLES_S,))
+            add_sample(self._conn, to_compact(self._sample))
             bump(self._conn, "samples")
+        self._alarms.look(self._sample)
 
     def _note_peaks(self, sample: Telemetry) -> None:
         """What each live run was seen to take of the card goes into its directory, the peak before it can be over."""
@@ -151,6 +173,13 @@ def vram_by_run(sample: Telemetry) -> dict[int, int]:
         if process.run is not None and process.memory:
             held[process.run] = held.get(process.run, 0) + process.memory
     return held
+
+
+def card_away(sample: Telemetry) -> str | None:
+    """Why no card can be used now although there is one; None where one answers, or there is none at all."""
+    if sample.silent_s is not None or (sample.gpus and all(gpu.reason for gpu in sample.gpus)):
+        return sample.reason or "it does not answer"
+    return None
 
 
 def capacity_of(sample: Telemetry) -> Capacity:

@@ -28,6 +28,7 @@ class Work:
     after: tuple[int, ...] = ()
     reserved: int = 0
     exclusive: bool = False
+    aside: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def _start_what_fits(
 
 
 def _claim(work: Work) -> Claim:
-    return Claim(work.run, work.reserved, work.exclusive)
+    return Claim(work.run, work.reserved, work.exclusive, work.aside)
 
 
 def _end(work: Work, start: float) -> float | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from backends.jobs.environments import in_environment
 from backends.jobs.errors import QueueError
 from db.home import Home
 from db.runs.rows import END_STATES
@@ -21,6 +22,7 @@ def check_inputs(spec: Mapping[str, Any], home: Home) -> None:
     for what, path in _paths(spec):
         if not Path(path).exists():
             raise QueueError(f"its {what} is not there any more", where=path, hint="queue a new run with other paths")
+    in_environment(home, dict(spec))
     parent = (spec.get("model") or {}).get("from_run")
     if parent is not None and not home.run_dir(parent).is_dir():
         raise QueueError(f"it evaluates what #{parent} left, and that run was removed")

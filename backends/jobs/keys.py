@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
+from typing import Any
 
 from backends.jobs.errors import QueueError
 from db.home import Home
+
+TOKENS = ("HF_TOKEN", "HF_TOKEN_PATH")
+"""Variables that give access to gated and private models of the Hugging Face hub."""
 
 
 def check_key(home: Home, name: str | None) -> None:
@@ -45,6 +49,26 @@ def take_key(home: Home, name: str | None, environment: MutableMapping[str, str]
     if not all("!" <= character <= "~" for character in given):
         raise QueueError(f"the key {name} holds characters that no key has (a space or a line end?)", str(home.secrets))
     return given
+
+
+def hub_token(home: Home) -> str | None:
+    """The token for the Hugging Face hub in secrets.env; None: the library looks where it always does.
+
+    Raises:
+        QueueError: Others can read the file, or a line of it is none.
+    """
+    if not home.secrets.exists():
+        return None
+    _check_mode(home.secrets)
+    return _read(home.secrets).get("HF_TOKEN") or None
+
+
+def hub_variables(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """The variables that the worker of a job needs besides those in its spec, to fetch a model from the hub."""
+    model = spec.get("model") or {}
+    source = str(model.get("source") or "")
+    fetches = bool(source) and not source.startswith("/") and not spec.get("server")
+    return TOKENS if fetches or spec.get("task") == "download" else ()
 
 
 def _hint(home: Home, name: str) -> str:

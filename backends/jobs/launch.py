@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ from backends.catalog.resolve import ModelError, ResolvedModel, resolve_model, r
 from backends.data.errors import DataError
 from backends.data.validate import DataReport, validate
 from backends.jobs.dispatcher import capacity_of
+from backends.jobs.downloads import pinned
 from backends.jobs.errors import QueueError
+from backends.jobs.own_environment import check_task, environment_part, wants
 from backends.jobs.precision import precision_part
 from backends.jobs.reservation import with_reservation
 from backends.jobs.served import served_model, with_server
 from backends.jobs.servers import Server
-from backends.jobs.settings import GENERATION, TEMPLATES, SettingError, check_settings, training_spec
+from backends.jobs.settings import GENERATION, TEMPLATES
 from backends.jobs.spec import model_content
 from backends.jobs.submit import need, submit
+from backends.jobs.unsloth import loader_part
 from backends.telemetry.sampler import Sampler
 from db.connect import connect
 from db.home import Home
@@ -60,6 +64,10 @@ def plan_eval(
     send_images: bool = False,
     floors: Sequence[str] = (),
     precision: str = "auto",
+    loader: str = "auto",
+    allow_pickle: bool = False,
+    environment: str | None = None,
+    trust_remote_code: bool | str = False,
 ) -> dict[str, Any]:
     """The parts of an evaluation's spec, everything checked and nothing queued (for several that go in together).
 
@@ -77,82 +85,47 @@ def plan_eval(
         send_images: A person has agreed that the images leave this machine for a hosted server.
         floors: Of :data:`FLOORS`; ``text_only`` asks the model each distinct question once more, about a grey picture.
         precision: Of :data:`backends.jobs.precision.PRECISIONS`: in what numbers the model is loaded.
+        loader: Of :data:`backends.jobs.unsloth.LOADERS`.
+        allow_pickle: A person has agreed to weights whose file format can carry code.
+        environment: Of `fada env list`: load the model there, with an older transformers; default: as catalogued.
+        trust_remote_code: A person agrees now to run the code that comes with the model, as it is; a text: where its
+            hash is in it.
 
     Raises:
         QueueError: Model, data or a number is wrong, or the job can never fit this machine.
+        CodeConsentNeeded: The model brings code, and nobody has agreed to run it.
         ConsentNeeded: Images would leave the machine and nobody has agreed to it.
     """
     if task not in EVAL_TASKS:
         raise QueueError(f"there is no evaluation kind {task!r}", hint=f"known: {', '.join(EVAL_TASKS)}")
     if limit is not None and limit < 1:
         raise QueueError(f"--limit {limit}: it must be at least 1")
-    resolved = _resolve(home, model) if server is None else _resolve(home, model, resolve_served)
+    by = partial(resolve_model, own_code=environment is not None) if server is None else resolve_served
+    resolved = wants(resolve(home, model, by), environment if server is None else None)
     if server is not None:
         resolved, server = served_model(resolved, server, task, adapter)
     _check_route(resolved, task, adapter)
-    report = _validate(data, image_root, limit, task)
+    check_task(resolved, task, adapter)
+    report = checked_data(data, image_root, limit, task)
+    resolved, own = environment_part(home, resolved, agrees=trust_remote_code)
+    resolved = pinned(resolved, allow_pickle=allow_pickle, home=home)
     parts: dict[str, Any] = {
         "kind": "eval",
         "task": task,
-        "model": _model_part(home, resolved, adapter, name)
-        | precision_part(precision, resolved.loader, here=server is None),
+        "model": model_part(home, resolved, adapter, name, allow_pickle)
+        | precision_part(precision, resolved.loader, here=server is None)
+        | loader_part(home, loader, resolved.source, resolved.loader, here=server is None)
+        | own,
         "data": data_part(report, limit),
         "generation": {**GENERATION, **OF_TASK.get(task, {}), **(generation or {})},
         "prompt": {"templates": list(TEMPLATES)} if task == "zero-shot" else None,
         "training": None,
         "scoring": {"embedding": EMBEDDING if task == "gt" else None, **_floors(floors, task)},
-        **_common(after, after_any=after_any, held=held, max_seconds=max_seconds),
+        **common_parts(after, after_any=after_any, held=held, max_seconds=max_seconds),
     }
     if server is not None:
         parts = with_server(home, parts, server, report, send_images)
     return reserved(home, parts)
-
-
-def enqueue_finetune(
-    home: Home,
-    model: str,
-    *,
-    data: str | os.PathLike[str],
-    image_root: str | os.PathLike[str] | None = None,
-    eval_data: str | os.PathLike[str] | None = None,
-    settings: Mapping[str, Any] | None = None,
-    generation: Mapping[str, Any] | None = None,
-    after: Iterable[int] = (),
-    after_any: bool = False,
-    name: str | None = None,
-    held: bool = False,
-    max_seconds: float | None = None,
-) -> int:
-    """Queue a fine-tune; it leaves ``adapter/`` (LoRA) or ``model/`` (full) in its run directory.
-
-    Args:
-        eval_data: Held-out questions that are scored while it trains; never trained on.
-        settings: See backends.jobs.settings.TRAINING (short names work).
-
-    Raises:
-        QueueError: Model, data or a setting is wrong, or the job can never fit this machine.
-    """
-    try:
-        training = training_spec(check_settings(settings or {}))
-    except SettingError as error:
-        raise QueueError(str(error)) from error
-    resolved = _resolve(home, model)
-    report = _validate(data, image_root, None, "finetune")
-    held_out = _validate(eval_data, image_root, None, "finetune") if eval_data else None
-    if held_out and held_out.sha256 == report.sha256:
-        raise QueueError("training and held-out data are the same file", where=str(eval_data))
-    training["eval_data"] = data_part(held_out, training["eval_limit"]) if held_out else None
-    parts: dict[str, Any] = {
-        "kind": "finetune",
-        "task": None,
-        "model": _model_part(home, resolved, None, name),
-        "data": data_part(report, training["limit"]),
-        "generation": {**GENERATION, **(generation or {})},
-        "training": training,
-        "scoring": None,
-        **_common(after, after_any=after_any, held=held, max_seconds=max_seconds),
-    }
-    return submit(home, reserved(home, parts))
 
 
 def enqueue_command(
@@ -179,7 +152,7 @@ def enqueue_command(
         "task": None,
         "title": title or " ".join(command)[:200],
         "command": list(command),
-        **_common(after, after_any=after_any, held=False, max_seconds=max_seconds),
+        **common_parts(after, after_any=after_any, held=False, max_seconds=max_seconds),
     }
     return submit(home, reserved(home, parts, reserve=vram_bytes))
 
@@ -193,7 +166,7 @@ def enqueue_tool(
         "task": None,
         "title": title,
         "tool": {"name": tool, "args": dict(arguments)},
-        **_common((), after_any=False, held=False, max_seconds=max_seconds),
+        **common_parts((), after_any=False, held=False, max_seconds=max_seconds),
     }
     return submit(home, parts)
 
@@ -207,8 +180,12 @@ def enqueue_demo(home: Home, max_seconds: float | None = None) -> int:
     return enqueue_tool(home, "demo", {}, "demo: synthetic ultrasound, tiny model", max_seconds)
 
 
-def data_part(report: DataReport, limit: int | None) -> dict[str, Any]:
-    """The spec's ``data``: which questions, and hashes that tell when they change."""
+def data_part(report: DataReport, limit: int | None, sampling: str | None = None) -> dict[str, Any]:
+    """The spec's ``data``: which questions, hashes that tell when they change, and the sizes of some of its images.
+
+    Args:
+        sampling: How a limit draws, see :mod:`backends.data.subset`; None: a seeded sample over the whole file.
+    """
     samples = report.samples if limit is None else min(limit, report.samples)
     return {
         "path": str(report.path),
@@ -219,10 +196,12 @@ def data_part(report: DataReport, limit: int | None) -> dict[str, Any]:
         "images": report.images,
         "sha256": report.sha256,
         "images_sha256": report.image_stats_sha256,
+        **({"image_sizes": [list(size) for size in report.image_sizes]} if report.image_sizes else {}),
+        **({"sampling": sampling} if sampling and limit is not None else {}),
     }
 
 
-def _common(after: Iterable[int], *, after_any: bool, held: bool, max_seconds: float | None) -> dict[str, Any]:
+def common_parts(after: Iterable[int], *, after_any: bool, held: bool, max_seconds: float | None) -> dict[str, Any]:
     """What every kind of job has. Whether the runs in ``after`` can be waited for is checked by submit."""
     return {
         "seed": 0,
@@ -235,7 +214,7 @@ def _common(after: Iterable[int], *, after_any: bool, held: bool, max_seconds: f
     }
 
 
-def _resolve(home: Home, model: str, by: Callable[..., ResolvedModel] = resolve_model) -> ResolvedModel:
+def resolve(home: Home, model: str, by: Callable[..., ResolvedModel] = resolve_model) -> ResolvedModel:
     try:
         with closing(connect(home.fada_db, read_only=True)) as conn:
             return by(model, conn)
@@ -265,7 +244,7 @@ def _floors(wanted: Sequence[str], task: str) -> dict[str, Any]:
     return {"floors": ["text_only"]}
 
 
-def _validate(
+def checked_data(
     data: str | os.PathLike[str], root: str | os.PathLike[str] | None, limit: int | None, kind: str
 ) -> DataReport:
     try:
@@ -274,7 +253,9 @@ def _validate(
         raise QueueError(error.message, where=error.where, hint=error.hint, details=error.details) from error
 
 
-def _model_part(home: Home, model: ResolvedModel, adapter: int | None, name: str | None) -> dict[str, Any]:
+def model_part(
+    home: Home, model: ResolvedModel, adapter: int | None, name: str | None, allow_pickle: bool = False
+) -> dict[str, Any]:
     parent = None
     if adapter is not None:
         with closing(connect(home.runs_db, read_only=True)) as conn:
@@ -291,9 +272,12 @@ def _model_part(home: Home, model: ResolvedModel, adapter: int | None, name: str
         "from_run": adapter,
         "parent": parent,
         "content": model_content(folder) if folder.is_absolute() else None,
+        **({"allow_pickle": True} if allow_pickle else {}),
     }
 
 
 def reserved(home: Home, parts: dict[str, Any], reserve: int | None = None) -> dict[str, Any]:
     """The parts with a reservation on this machine as it is now; see :func:`with_reservation`."""
-    return with_reservation(home, parts, capacity_of(Sampler(home).sample({})), reserve)
+    with Sampler(home) as sampler:
+        capacity = capacity_of(sampler.sample({}))
+    return with_reservation(home, parts, capacity, reserve)

@@ -28,7 +28,7 @@ def outlook(conn: sqlite3.Connection, now: float | None = None) -> Forecast:
 
 def _work(conn: sqlite3.Connection, run: Run, exclusive: bool, now: float) -> Work:
     reserved = max(run.reserved_bytes or 0, (run.peak_bytes or 0) if run.is_active else 0)
-    return Work(run.id, run.state, _seconds(conn, run, now), run.after, reserved, exclusive)
+    return Work(run.id, run.state, _seconds(conn, run, now), run.after, reserved, exclusive, run.task == "download")
 
 
 def _seconds(conn: sqlite3.Connection, run: Run, now: float) -> float | None:

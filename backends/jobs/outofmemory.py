@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from backends.jobs.settings import TRAINING
 from backends.jobs.store import Attempt, Control
 
 GROWTH = 1.25
@@ -22,8 +23,8 @@ def ran_out(spec: Mapping[str, Any], last_event: Mapping[str, Any]) -> bool:
 def once_more(spec: Mapping[str, Any], control: Control, ended: Attempt) -> dict[str, Any] | None:
     """Changes to the run's control file for another attempt, or None: nobody may want it, or it was tried before.
 
-    The reservation grows by a quarter over what was held or reserved, up to what the machine can ever give; an
-    evaluation's batch is halved.
+    The reservation grows by a quarter over what was held or reserved, up to what the machine can ever give; the batch
+    is halved, that of a training into a divisor of itself, for its accumulation to make up for it.
     """
     unwanted = control.cancel is not None or control.stop
     if unwanted or control.out_of_memory is not None or control.attempt != ended.number:
@@ -37,10 +38,31 @@ def once_more(spec: Mapping[str, Any], control: Control, ended: Attempt) -> dict
         "reserve": max(before, min(most, int(max(before, ended.peak_bytes or 0) * GROWTH))),
         "paused": False,
     }
+    batch = _smaller_batch(spec, control)
+    if batch is not None:
+        changes["batch"] = batch
+    return changes
+
+
+def _smaller_batch(spec: Mapping[str, Any], control: Control) -> int | None:
+    """None where the job has no batch, or a training one of 1 already."""
     if spec.get("kind") == "eval":
         batch = control.batch or int((spec.get("generation") or {}).get("batch_size") or 1)
-        changes["batch"] = max(1, batch // 2)
-    return changes
+        return max(1, batch // 2)
+    whole = int((spec.get("training") or {}).get("batch_size") or TRAINING["batch_size"])
+    if spec.get("kind") != "finetune" or whole == 1:
+        return None
+    half = max(1, (control.batch or whole) // 2)
+    return next(size for size in range(half, 0, -1) if whole % size == 0)
+
+
+def with_batch(spec: Mapping[str, Any], batch: int) -> dict[str, Any]:
+    """The spec with another batch; a training's weights are still changed after as many samples as before."""
+    if spec.get("kind") != "finetune":
+        return {**spec, "generation": {**(spec.get("generation") or {}), "batch_size": batch}}
+    training = spec.get("training") or {}
+    times = int(training.get("batch_size") or TRAINING["batch_size"]) // batch * int(training.get("accumulation") or 1)
+    return {**spec, "training": {**training, "batch_size": batch, "accumulation": times}}
 
 
 def said(changes: Mapping[str, Any]) -> str:

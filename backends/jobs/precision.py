@@ -5,10 +5,10 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
+from backends.estimate.ask import QUANTISATION
 from backends.jobs.errors import QueueError
 
 PRECISIONS = ("auto", "bf16", "fp32", "8bit", "4bit")
-_BY = {"8bit": "bitsandbytes int8", "4bit": "bitsandbytes nf4"}
 
 
 def precision_part(precision: str, loader: str, here: bool) -> dict[str, Any]:
@@ -28,9 +28,9 @@ def precision_part(precision: str, loader: str, here: bool) -> dict[str, Any]:
     if not here or loader == "open_clip":
         who = "a server loads its models" if not here else "a contrastive model is loaded"
         raise QueueError(f"--precision {precision}: {who} in its own", hint="leave --precision out")
-    if precision in _BY and find_spec("bitsandbytes") is None:
+    if precision in QUANTISATION and find_spec("bitsandbytes") is None:
         raise QueueError(
             f"--precision {precision} needs bitsandbytes, which is not installed",
             hint="pip install 'fada-tui[quantised]'",
         )
-    return {"precision": precision, "quantisation": _BY.get(precision, precision)}
+    return {"precision": precision, "quantisation": QUANTISATION.get(precision, precision)}

@@ -19,7 +19,8 @@ from backends.data.door import open_data
 from backends.data.errors import DataError
 from backends.data.hashcache import cache_file, cached_hashes
 from backends.data.sample import Sample
-from backends.data.validate import resolved_root
+from backends.data.subset import choose_stratified
+from backends.data.validate import measured_sizes, resolved_root
 from backends.jobs.store import read_spec
 from db.connect import connect
 from db.home import Home
@@ -42,6 +43,10 @@ class Preview:
     warnings: tuple[str, ...]
     unchecked: bool = False
     """Not all images were looked at: the job does when it starts."""
+    image_sizes: tuple[tuple[int, int, int], ...] = ()
+    """Width, height and count of the sizes of some of the training images."""
+    held_out: int = 0
+    """Questions in the held-out file; 0 where none is named."""
 
 
 def preview_finetune(
@@ -51,6 +56,7 @@ def preview_finetune(
     eval_data: str | os.PathLike[str] | None = None,
     limit: int | None = None,
     seconds: float = SECONDS,
+    seed: int = 0,
 ) -> Preview:
     """Read the training data as the job will, and the held-out data (else those of the newest ``gt`` evaluation).
 
@@ -58,29 +64,33 @@ def preview_finetune(
         DataError: one of the given files cannot be read. What an evaluation used and is gone now is passed over.
     """
     root = Path(image_root) if image_root else None
-    training = _Read.of((Path(data), root), limit)
-    counts = composition(training.samples)
+    training = _Read.of((Path(data), root), limit, seed)
+    counts, sizes = composition(training.samples), training.image_sizes
     held_out = _Read.of((Path(eval_data), root)) if eval_data else None
     asked = held_out or _evaluated(home)
     if asked is None:
-        return Preview(counts, None, ())
+        return Preview(counts, None, (), image_sizes=sizes)
     warnings = composition_warnings(counts, composition(asked.samples))
     found, whole = _overlap(home, training, asked, seconds)
     what = "held-out data" if held_out else str(asked.place[0])
     warnings += [f"{what}: {text}" for text in found]
-    return Preview(counts, asked.place[0], tuple(warnings), not whole)
+    questions = len(held_out.samples) if held_out else 0
+    return Preview(counts, asked.place[0], tuple(warnings), not whole, sizes, questions)
 
 
 @dataclass(frozen=True)
 class _Read:
     place: Place
     samples: list[Sample]
+    image_sizes: tuple[tuple[int, int, int], ...] = ()
+    """Of the whole file, as they are measured when it is queued."""
 
     @classmethod
-    def of(cls, place: Place, limit: int | None = None) -> _Read:
+    def of(cls, place: Place, limit: int | None = None, seed: int = 0) -> _Read:
         path, root = place[0].expanduser().absolute(), place[1]
         found = resolved_root(path, root, "finetune")  # as the job will have it, so that both keep hashes in one place
-        return cls((path, found), list(open_data(path, "finetune", found, limit)))
+        samples = list(open_data(path, "finetune", found))
+        return cls((path, found), choose_stratified(samples, limit, seed), measured_sizes(samples))
 
 
 def _evaluated(home: Home) -> _Read | None:

@@ -18,10 +18,10 @@ from backends.jobs.launch import (
     enqueue_command,
     enqueue_demo,
     enqueue_eval,
-    enqueue_finetune,
     enqueue_tool,
     reserved,
 )
+from backends.jobs.launch_finetune import enqueue_finetune
 from backends.jobs.reconcile import tick_and_wake
 from backends.jobs.spawn import start_dispatcher
 from backends.jobs.state import derive
@@ -53,6 +53,12 @@ __all__ = [
 WAIT_POLL_S = 0.2
 PAUSE_PATIENCE_S = 2.0
 RESUMABLE = ("eval", "finetune")
+"""Kinds that save their work when they are asked to stop, and go on from there."""
+
+
+def can_resume(run: Run) -> bool:
+    """A download saves nothing when it is asked to: all that has come is kept."""
+    return run.kind in RESUMABLE or run.task == "download"
 
 
 def cancel(home: Home, run_id: int, reason: str = "cancelled by the user", save: bool = False) -> list[str]:
@@ -186,8 +192,8 @@ def resume(home: Home, run_id: int, budget: Mapping[str, float] | None = None) -
             _set_paused(conn, home, run_id, False)
             return run_id
         if run.is_active:
-            _still_stopping(home, run_id, run.kind)
-        if run.kind not in RESUMABLE:
+            _still_stopping(home, run)
+        if not can_resume(run):
             raise QueueError(f"run #{run_id} ({run.kind}) cannot be resumed", hint=f"`fada retry {run_id}` starts anew")
         if not run.is_over or (run.state == "done" and not summary(conn, run_id).get("stopped")):
             raise QueueError(f"run #{run_id} is {run.state}: there is nothing to resume")
@@ -222,16 +228,17 @@ def _budget(
     return {"budget": {**(before or {}), **budget}}
 
 
-def _still_stopping(home: Home, run_id: int, kind: str) -> None:
+def _still_stopping(home: Home, run: Run) -> None:
     """A run that was asked to end is not over yet.
 
     Raises:
         QueueError: When it can be resumed, and how.
     """
+    run_id = run.id
     control = store.read_control(home.run_dir(run_id))
     if control.cancel is None and not control.stop:
         return
-    if kind not in RESUMABLE:
+    if not can_resume(run):
         raise QueueError(f"run #{run_id} is still being stopped", hint=f"then `fada retry {run_id}` starts it anew")
     doing, when = ("saving", "saved") if control.cancel is None else ("being stopped", "stopped")
     raise QueueError(

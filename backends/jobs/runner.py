@@ -22,6 +22,7 @@ from backends.jobs import outofmemory
 from backends.jobs.events import EventWriter
 from backends.jobs.files import complain, end_torn_line, size_of
 from backends.jobs.ingest import ingest
+from backends.jobs.keys import hub_variables
 from backends.jobs.limits import RunClock, log_bytes, max_seconds, overtime
 from backends.jobs.logcap import cap
 from backends.jobs.peaks import vram_peak
@@ -157,6 +158,7 @@ class Runner:
         key_name = (self._spec.get("server") or {}).get("key_env")
         if key_name and key_name in os.environ:
             environment[key_name] = os.environ[key_name]  # of a server's model: only this worker is given it
+        environment |= {name: os.environ[name] for name in hub_variables(self._spec) if name in os.environ}
         command, cwd = self._command()
         return subprocess.Popen(
             command,

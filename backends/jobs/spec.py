@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.jobs.servers import deciding
+from backends.jobs.settings import telling
 
 FORMAT = 1
 _PACKAGES = ("fada-tui", "torch", "transformers", "sentence-transformers", "peft", "trl", "unsloth", "tokenizers")
@@ -40,6 +41,8 @@ _DECIDES = (
     "command",
     "versions",
 )
+_WHERE_AND_WHEN = ("path", "image_root", "images_sha256", "image_sizes")
+"""Of a spec's data: what says where they lie or follows from their hash."""
 _HASHED_WHOLE = 256 << 20
 
 
@@ -52,8 +55,8 @@ def freeze(parts: Mapping[str, Any], key_names: Container[str] = ()) -> dict[str
     spec = {
         "format": FORMAT,
         **parts,
-        "versions": installed_versions(),
-        "python": sys.executable,
+        "versions": installed_versions() | (parts.get("versions") or {}),
+        "python": parts.get("python") or sys.executable,
         "cwd": _cwd(),
         "env": safe_environment(os.environ, key_names),
         "created": time.time(),
@@ -75,7 +78,7 @@ def fingerprint(spec: Mapping[str, Any]) -> str:
     parts["data"] = _content(spec.get("data"))
     training = spec.get("training")
     if training:
-        parts["training"] = {**training, "eval_data": _content(training.get("eval_data"))}
+        parts["training"] = {**telling(training), "eval_data": _content(training.get("eval_data"))}
     if spec.get("server"):
         parts["server"] = deciding(spec["server"])
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -85,7 +88,7 @@ def fingerprint(spec: Mapping[str, Any]) -> str:
 def _content(data: Any) -> Any:
     if not isinstance(data, Mapping):
         return data
-    return {key: value for key, value in data.items() if key not in ("path", "image_root", "images_sha256")}
+    return {key: value for key, value in data.items() if key not in _WHERE_AND_WHEN}
 
 
 def model_content(folder: Path) -> str | None:
@@ -94,7 +97,7 @@ def model_content(folder: Path) -> str | None:
         return None
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
-        if path.suffix in (".json", ".jinja", ".txt", ".model", ".safetensors", ".bin"):
+        if path.suffix in (".json", ".jinja", ".txt", ".model", ".py", ".safetensors", ".bin"):
             digest.update(path.name.encode())
             status = path.stat()
             if status.st_size <= _HASHED_WHOLE:

@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from backends.jobs import store
+from backends.jobs.environments import in_environment
 from backends.jobs.errors import QueueError
 from backends.jobs.ingest import ingest, insert_row
 from backends.jobs.servers import key_names
@@ -29,6 +30,7 @@ def submit(home: Home, parts: dict[str, Any]) -> int:
     with closing(connect(home.runs_db)) as conn:
         for parent in parts.get("after") or ():
             _check_parent(conn, home, parent, bool(parts.get("after_any")))
+        parts = in_environment(home, parts)
         run_id = store.allocate(home)
         own_key = str((parts.get("server") or {}).get("key_env"))
         spec = freeze({"id": run_id, **parts}, key_names(home.config) | {own_key})

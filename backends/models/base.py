@@ -57,6 +57,14 @@ class VisionLanguageModel(Protocol):
 
 
 @runtime_checkable
+class LoadedHere(Protocol):
+    """What a model has besides whose weights are in this process."""
+
+    def facts(self) -> dict[str, str]:
+        """How it was loaded: the type of its numbers, and what else there is to say."""
+
+
+@runtime_checkable
 class Preparing(Protocol):
     """What a model has besides whose inputs can be made ready while it answers others."""
 

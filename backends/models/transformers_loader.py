@@ -70,6 +70,7 @@ class TransformersModel:
         return {
             "numbers": f"{self.precision}, computed in {numbers}" if self.precision in QUANTISED else numbers,
             "attention": str(getattr(self.model.config, "_attn_implementation", None) or "eager"),
+            **({"revision": self.revision} if self.revision else {}),
         }
 
     def ask(self, batch: Sequence[Request]) -> list[Reply]:
@@ -142,6 +143,7 @@ def load(
     dtype: torch.dtype | None = None,
     precision: str = "auto",
     allow_pickle: bool = False,
+    known_as: str | None = None,
 ) -> TransformersModel:
     """Load ``source`` (a checkpoint folder, a LoRA folder or a hub id), with ``adapter`` on top where given.
 
@@ -152,6 +154,7 @@ def load(
         dtype: of the weights, instead of what ``precision`` says.
         precision: ``auto`` (bfloat16 on CUDA, float32 on the CPU), ``bf16``, ``fp16``, ``fp32``, ``8bit`` or ``4bit``.
         allow_pickle: a person has agreed to weights that are no safetensors.
+        known_as: the hub id of what lies in a folder of the hub's cache: an adapter names it as its base.
 
     Raises:
         JobError: the folder is missing, has no processor, is not known, or does not fill the model's weights.
@@ -159,18 +162,21 @@ def load(
     set_threads(threads)
     logging.disable_progress_bar()  # a log file is no terminal
     target = pick_device(device)
-    source, adapter = _split_adapter(str(source), adapter)
+    source, adapter = split_adapter(str(source), adapter)
     if Path(source).is_dir():
         revision = None
     elif Path(source).is_absolute() or source.startswith("."):
         raise JobError(f"{source}: no such checkpoint folder", "give a folder that holds config.json, or a hub id")
     check_loadable(source, revision, allow_pickle=allow_pickle)
-    processor = _load_processor(source, revision)
+    processor = load_processor(source, revision)
     way = _Way.of(target, dtype or dtype_of(precision, target), precision, allow_pickle)
     model, warnings = _load_weights(source, revision, way)
+    if known_as:
+        model.name_or_path = model.config._name_or_path = known_as
+        model.config._commit_hash = Path(source).name
     mend(model)
     if adapter is not None:
-        model = _load_adapter(model, Path(adapter), trainable)
+        model = load_adapter(model, Path(adapter), trainable)
     if way.quantised is None:
         model.to(target)
     model.eval()
@@ -216,7 +222,7 @@ def restore_weights(model: Any, folder: str | os.PathLike[str]) -> None:
     model.load_state_dict(saved.state_dict())
 
 
-def _split_adapter(source: str, adapter: str | os.PathLike[str] | None) -> tuple[str, str | None]:
+def split_adapter(source: str, adapter: str | os.PathLike[str] | None) -> tuple[str, str | None]:
     """A LoRA folder given as the model names its base itself."""
     config = Path(source) / "adapter_config.json"
     if adapter is not None or not config.is_file() or (Path(source) / "config.json").is_file():
@@ -227,7 +233,7 @@ def _split_adapter(source: str, adapter: str | os.PathLike[str] | None) -> tuple
     return str(base), source
 
 
-def _load_processor(source: str, revision: str | None) -> Any:
+def load_processor(source: str, revision: str | None) -> Any:
     try:
         processor: Any = AutoProcessor.from_pretrained(source, revision=revision, trust_remote_code=False)
     except (OSError, ValueError, ImportError, KeyError, AttributeError, TypeError) as error:
@@ -258,15 +264,28 @@ def _load_weights(source: str, revision: str | None, way: _Way) -> tuple[Any, li
             raise
         raise JobError(f"{source}: the model does not load: {first_line(error)}", _INSTEAD) from error
     model, info = loaded
-    # transformers fills whatever is missing with random numbers and only logs it.
+    return model, refuse_unfilled(source, info)
+
+
+def refuse_unfilled(source: str, info: Any) -> list[str]:
+    """Missing weights are refused: transformers fills them with random numbers and only logs it.
+
+    Args:
+        info: What it tells of the loading.
+
+    Returns:
+        Warnings.
+
+    Raises:
+        JobError: A weight is missing, or of another shape.
+    """
     for kind in ("missing_keys", "mismatched_keys"):
         keys = sorted(str(key[0] if isinstance(key, tuple) else key) for key in info[kind])
         if keys:
             named = ", ".join(keys[:3]) + (", …" if len(keys) > 3 else "")
             raise JobError(f"{source}: {len(keys)} {kind.replace('_', ' ')} in the weights: {named}", _INSTEAD)
     unexpected = sorted(info["unexpected_keys"])
-    warnings = [f"{source}: {len(unexpected)} weights were not used, {unexpected[0]} first"] if unexpected else []
-    return model, warnings
+    return [f"{source}: {len(unexpected)} weights were not used, {unexpected[0]} first"] if unexpected else []
 
 
 def _from_pretrained(source: str, revision: str | None, way: _Way) -> Any:
@@ -281,7 +300,7 @@ def _from_pretrained(source: str, revision: str | None, way: _Way) -> Any:
     )
 
 
-def _load_adapter(model: Any, folder: Path, trainable: bool) -> Any:
+def load_adapter(model: Any, folder: Path, trainable: bool) -> Any:
     from peft import PeftModel
 
     if not (folder / "adapter_config.json").is_file():

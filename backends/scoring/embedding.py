@@ -49,10 +49,13 @@ class Embedder:
         except (OSError, ValueError) as error:
             raise EmbeddingError(f"the embedding {name} in {folder} does not load: {error}", _HINT) from error
         self.name = name
+        # An older sentence-transformers, in an environment of a model's own, calls it otherwise.
+        dimensions = getattr(self._model, "get_embedding_dimension", None)
+        dimensions = dimensions or self._model.get_sentence_embedding_dimension
         self.loaded: dict[str, Any] = {
             "name": name,
             "weights_sha256": _weights_sha256(folder),
-            "dimensions": self._model.get_embedding_dimension(),
+            "dimensions": dimensions(),
             "max_tokens": self._model.max_seq_length,
             "sentence_transformers": __version__,
         }

@@ -22,6 +22,8 @@ _JOBS = {
 _TOOLS = {
     "compare": "backends.work.compare:run",
     "demo": "backends.work.demo:run",
+    "download": "backends.work.download:run",
+    "environment": "backends.work.environment:run",
     "import-run": "backends.work.import_run:run",
     "phantoms": "backends.work.phantoms:run",
     "rescore": "backends.work.rescore:run",

@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from backends.catalog.hub import cached_snapshot, is_offline
 from backends.data.door import open_data
 from backends.data.sample import Sample
 from backends.data.validate import file_sha256
 from backends.jobs.job import Job, JobError
-from backends.models.base import Generation, VisionLanguageModel
-from backends.models.transformers_loader import TransformersModel, load
+from backends.jobs.store import read_spec
+from backends.models.base import Generation, LoadedHere, VisionLanguageModel
+from backends.models.download import fetch
+from backends.models.unsloth_import import LOADER
 from backends.worker import say
+
+if TYPE_CHECKING:
+    from backends.models.transformers_loader import TransformersModel
 
 
 def read_samples(
-    path: str, image_root: str | None, limit: int | None, seed: int, kind: str | None = None
+    path: str,
+    image_root: str | None,
+    limit: int | None,
+    seed: int,
+    kind: str | None = None,
+    sampling: str | None = None,
 ) -> list[Sample]:
     """The samples of a data file or folder that ``limit`` and ``seed`` take, in file order.
 
     Args:
         kind: What they are for, as for :func:`backends.data.door.open_data`.
+        sampling: How the limit draws, likewise.
 
     Raises:
         backends.data.errors.DataError: there is nothing to read, or a line cannot be read.
     """
-    return list(open_data(Path(path), kind, Path(image_root) if image_root else None, limit, seed))
+    return list(open_data(Path(path), kind, Path(image_root) if image_root else None, limit, seed, sampling=sampling))
 
 
 def check_unchanged(data: Mapping[str, Any]) -> None:
@@ -49,9 +57,17 @@ def check_unchanged(data: Mapping[str, Any]) -> None:
 
 
 def load_model(
-    job: Job, generation: Generation, *, trainable: bool = False, dtype: torch.dtype | None = None
+    job: Job,
+    generation: Generation,
+    *,
+    trainable: bool = False,
+    dtype: torch.dtype | None = None,
+    by: Callable[..., TransformersModel] | None = None,
 ) -> TransformersModel:
     """The model of a spec, with the adapter or instead the model that ``from_run`` has left.
+
+    Args:
+        by: What loads it, instead of what the spec's ``model.loader`` says.
 
     Raises:
         JobError: the run left nothing, or the model does not load.
@@ -67,44 +83,52 @@ def load_model(
             source = str(left / "model")
         else:
             raise JobError(f"run {run} left neither adapter/ nor model/ in {left}", f"see fada job {run}")
-    _announce_download(job, source, model.get("revision"))
-    loaded = load(
+    allow_pickle, repo = bool(model.get("allow_pickle")), None if Path(source).is_absolute() else source
+    if repo:
+        source = str(fetch(job, repo, model.get("revision"), allow_pickle=allow_pickle))
+    loaded = (by or _loader(model))(
         source,
         adapter,
         job.spec.get("device") or "auto",
         int(job.spec.get("threads") or 1),
-        revision=model.get("revision"),
         generation=generation,
         trainable=trainable,
         dtype=dtype,
         precision=model.get("precision") or "auto",
+        allow_pickle=allow_pickle,
+        known_as=repo,
     )
+    if adapter is not None and run is not None:
+        _see_as_trained(job, int(run), loaded)
     say(", ".join(f"{name} {value}" for name, value in loaded.facts().items()))
     for warning in loaded.warnings:
         job.events.message("warning", warning)
     return loaded
 
 
+def _loader(model: Mapping[str, Any]) -> Callable[..., TransformersModel]:
+    # Late: what is imported by every worker must import under the oldest transformers of any environment.
+    if model.get("loader") == LOADER:
+        from backends.models.unsloth_loader import load as load_by_unsloth
+
+        return load_by_unsloth
+    from backends.models.transformers_loader import load
+
+    return load
+
+
+def _see_as_trained(job: Job, run: int, loaded: TransformersModel) -> None:
+    """An adapter sees images as large as in its training: its base's processor may pass on larger ones."""
+    pixels = ((read_spec(job.home.run_dir(run)) or {}).get("training") or {}).get("max_pixels")
+    if pixels:
+        from backends.models.pixels import limit_pixels
+
+        limit_pixels(loaded.processor, int(pixels))
+
+
 def how_loaded(model: VisionLanguageModel) -> dict[str, dict[str, str]]:
     """What the event ``started`` says besides of a model that was loaded here: its numbers and attention kernel."""
-    return {"loaded": model.facts()} if isinstance(model, TransformersModel) else {}
-
-
-def _announce_download(job: Job, source: str, revision: str | None) -> None:
-    """Say that a checkpoint must come from the hub first; without a network say so at once, not after many tries."""
-    if Path(source).is_absolute() or cached_snapshot(source, revision) or is_offline():
-        return
-    job.events.message("info", f"{source} is not on this machine: it is downloaded from the hub first")
-    if any(name.lower() in ("https_proxy", "all_proxy") for name in os.environ):
-        return  # the proxy resolves names
-    host = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").hostname
-    try:
-        socket.getaddrinfo(host, 443)
-    except OSError as error:
-        hint = "check the network, or give a checkpoint folder that was downloaded elsewhere"
-        raise JobError(
-            f"{source} is not on this machine and {host} cannot be reached ({error.strerror})", hint
-        ) from error
+    return {"loaded": model.facts()} if isinstance(model, LoadedHere) else {}
 
 
 def generation_of(spec: dict[str, Any]) -> Generation:

@@ -7,7 +7,8 @@ from typing import Any
 
 from backends.jobs.demo_plan import PLAN
 from backends.jobs.job import Job
-from backends.jobs.launch import enqueue_eval, enqueue_finetune
+from backends.jobs.launch import enqueue_eval
+from backends.jobs.launch_finetune import enqueue_finetune
 from backends.jobs.limits import max_seconds
 from backends.models.tiny import build_tiny
 from backends.work.phantoms import answers_corpus, make_phantoms

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from backends.data.images import ImageError, open_image
 from backends.data.sample import Sample
 from backends.jobs.job import JobError
-from backends.models.base import question_messages
+from backends.models.base import Message, question_messages
 from backends.models.prompts import PromptFormat
 
 IGNORED = -100
@@ -26,6 +26,10 @@ Features = dict[str, Tensor]
 CACHE_BYTES = 512 * 2**20
 
 
+class UnreadableImage(JobError):
+    """An image that cannot be trained on."""
+
+
 class Encoder:
     """Turns samples into features. The prompt is encoded exactly as when asking, the answer's tokens appended."""
 
@@ -33,22 +37,33 @@ class Encoder:
         self.prompts = prompts
         self.tokenizer = prompts.tokenizer
         self.ends = ends
+        self._one_by_one = False
 
     def encode(self, samples: Sequence[Sample]) -> list[Features]:
         """Features of each sample, unpadded.
 
         Raises:
-            JobError: an image cannot be decoded.
+            UnreadableImage: an image cannot be decoded.
         """
+        if self._one_by_one and len(samples) > 1:
+            return [features for sample in samples for features in self.encode([sample])]
         messages = [question_messages(sample.question, sample.system) for sample in samples]
         prompts = [self.prompts.prompt(one) for one in messages]
         encoded = dict(self.prompts.encode(prompts, [_image(sample) for sample in samples]))
         if len(samples) > 1 and any(len(tensor) != len(samples) for tensor in encoded.values()):
             # Patches of all images in one row: only the processor knows whose they are.
-            return [features for sample in samples for features in self.encode([sample])]
+            self._one_by_one = True
+            return self.encode(samples)
         references = [sample.reference for sample in samples]
-        tails = [self.prompts.answer_tail(*parts) for parts in zip(messages, prompts, references, strict=True)]
-        return [self._features(encoded, row, self._answer_ids(tail)) for row, tail in enumerate(tails)]
+        answers = [self.answer_ids(*parts) for parts in zip(messages, prompts, references, strict=True)]
+        return [self._features(encoded, row, torch.tensor(ids)) for row, ids in enumerate(answers)]
+
+    def answer_ids(self, messages: Sequence[Message], prompt: str, reference: str) -> list[int]:
+        """What the model is to say after ``prompt``, up to its end token: all that has loss."""
+        tail = self.prompts.answer_tail(messages, prompt, reference)
+        ids: list[int] = self.tokenizer(tail, add_special_tokens=False)["input_ids"]
+        end = next((i for i, token in enumerate(ids) if token in self.ends), None)
+        return [*ids, self.tokenizer.eos_token_id] if end is None else ids[: end + 1]
 
     def _features(self, encoded: dict[str, Tensor], row: int, answer: Tensor) -> Features:
         shape = encoded["input_ids"].shape
@@ -64,18 +79,12 @@ class Encoder:
         features["labels"] = torch.cat([masked, answer[None]], dim=1)
         return features
 
-    def _answer_ids(self, tail: str) -> Tensor:
-        ids: list[int] = self.tokenizer(tail, add_special_tokens=False)["input_ids"]
-        end = next((i for i, token in enumerate(ids) if token in self.ends), None)
-        ids = [*ids, self.tokenizer.eos_token_id] if end is None else ids[: end + 1]
-        return torch.tensor(ids)
-
 
 def _image(sample: Sample) -> Image.Image:
     try:
         return open_image(sample)
     except ImageError as error:
-        raise JobError(
+        raise UnreadableImage(
             f"{sample.image_path} cannot be trained on: {error}", "mend the image, or take its lines out of the data"
         ) from error
 
@@ -92,11 +101,26 @@ def _append(name: str, tensor: Tensor, answer: Tensor, answer_type: int) -> Tens
 
 
 class EncodedSamples(Dataset[Features]):
-    """Samples encoded when first used and kept while they fit in ``cache_bytes``: epochs repeat them."""
+    """Samples encoded when first used and kept while they fit in ``cache_bytes``: epochs repeat them.
 
-    def __init__(self, samples: Sequence[Sample], encoder: Encoder, cache_bytes: int = CACHE_BYTES) -> None:
+    An image that breaks while the training runs ends nothing: the next sample in the data takes the place of its own,
+    in every epoch, and ``on_bad`` is told once.
+
+    Args:
+        on_bad: Given the sample and what is wrong; may raise, where there are too many.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        encoder: Encoder,
+        cache_bytes: int = CACHE_BYTES,
+        on_bad: Callable[[Sample, UnreadableImage], None] | None = None,
+    ) -> None:
         self.samples = samples
         self.encoder = encoder
+        self.on_bad = on_bad
+        self._bad: set[int] = set()
         self._room = cache_bytes
         self._kept: dict[int, Features] = {}
 
@@ -108,14 +132,38 @@ class EncodedSamples(Dataset[Features]):
 
     def __getitems__(self, indices: Sequence[int]) -> list[Features]:
         """A batch at once: torch's data loader asks for it where it is there."""
+        indices = [self._instead(index) for index in indices]
         new = [index for index in dict.fromkeys(indices) if index not in self._kept]
-        made = dict(zip(new, self.encoder.encode([self.samples[index] for index in new]), strict=True)) if new else {}
+        try:
+            encoded = self.encoder.encode([self.samples[index] for index in new]) if new else []
+        except UnreadableImage:
+            if self.on_bad is None:
+                raise
+            self._find_bad(new)
+            return self.__getitems__(indices)
+        made = dict(zip(new, encoded, strict=True))
         for index, features in made.items():
             size = sum(tensor.nbytes for tensor in features.values())
             if size <= self._room:
                 self._room -= size
                 self._kept[index] = features
         return [made[index] if index in made else self._kept[index] for index in indices]
+
+    def _instead(self, index: int) -> int:
+        if len(self._bad) == len(self.samples):
+            raise JobError("no image of the training data can be read any more", "is their disk still there?")
+        while index in self._bad:
+            index = (index + 1) % len(self.samples)
+        return index
+
+    def _find_bad(self, indices: Sequence[int]) -> None:
+        for index in indices:
+            try:
+                _image(self.samples[index])
+            except UnreadableImage as error:
+                self._bad.add(index)
+                assert self.on_bad is not None
+                self.on_bad(self.samples[index], error)
 
 
 class Collate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -27,6 +28,8 @@ from db.connect import connect
 from db.home import Home
 
 _OF_TRAINING = ("adapter_path", "lora_config", "training_config", "final_loss")
+_OF_TRAINER = ("trainer", "settings", "steps", "seconds", "final_loss", "adapter_path")
+_ADAPTER_FILES = re.compile(r"adapter_(config\.json|model\.safetensors)|.*\.(json|jinja|txt|model)")
 _CHUNK = 1 << 20
 
 
@@ -54,8 +57,13 @@ class Imported:
     @property
     def summary(self) -> dict[str, Any]:
         """Counts of what was found and of what did not find its partner, and the overall scores."""
+        manifest = self.made.manifest
+        trained = {key: manifest[key] for key in _OF_TRAINER if key in manifest}
+        if trained.get("final_loss") is not None:
+            trained["train_loss"] = trained.pop("final_loss")
         overall = [row for row in (*self.rows, *self.stated) if row["question"] is None and row["category"] is None]
         return {
+            **trained,
             "imported": str(self.made.path),
             "format": self.made.format,
             "samples": len(self.answers),
@@ -115,6 +123,7 @@ def write_run(home: Home, result: Imported, loaded: Mapping[str, Any] | None) ->
         document |= {"stated": result.stated, "embedding": loaded, "unmatched": result.summary["unmatched"]}
         write_values(folder, result.values)
         write_json(folder / "scores.json", document)
+        _copy_adapter(folder / "adapter", result)
         _write_events(folder / "events.jsonl", result)
         tags = ("imported", *(("tuned",) if result.tuned else ()))
         write_labels(folder, Labels(tags, f"imported from {result.made.path}"))
@@ -154,6 +163,23 @@ def _write_predictions(path: Path, result: Imported) -> None:
                 "topic": answer.topic,
             }
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def _copy_adapter(folder: Path, result: Imported) -> None:
+    """A LoRA adapter that another trainer left becomes this run's own, so that `fada eval --adapter` takes it.
+
+    Copied, as what lies elsewhere may change. Weights that are pickles stay where they are.
+    """
+    source = Path(str(result.made.manifest.get("adapter_path") or ""))
+    if result.spec["kind"] != "finetune" or not (source / "adapter_config.json").is_file():
+        return
+    if not (source / "adapter_model.safetensors").is_file():
+        result.warnings.append(f"{source}: the adapter has no adapter_model.safetensors, so it was not taken over")
+        return
+    folder.mkdir()
+    for path in sorted(source.iterdir()):
+        if path.is_file() and _ADAPTER_FILES.fullmatch(path.name):
+            shutil.copyfile(path, folder / path.name)
 
 
 def _write_events(path: Path, result: Imported) -> None:

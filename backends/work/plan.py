@@ -7,13 +7,16 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from backends.jobs.job import JobError
-
-METHODS = ("auto", "full", "peft")
+from backends.jobs.settings import METHODS, training_seed
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How to fine-tune. Steps are optimiser steps of ``batch_size * accumulation`` samples."""
+    """How to fine-tune. Steps are optimiser steps of ``batch_size * accumulation`` samples.
+
+    What each setting means is said in backends.jobs.settings.MEANINGS. The defaults here are those of a spec that
+    does not name the setting, as specs that are older than it do.
+    """
 
     method: str = "auto"
     max_steps: int | None = None
@@ -31,6 +34,12 @@ class TrainingPlan:
     eval_limit: int | None = 200
     save_every: int | None = None
     lora: dict[str, Any] = field(default_factory=dict)
+    max_pixels: int | None = None
+    max_length: int | None = None
+    early_stopping: int | None = None
+    seed: int = 0
+    shuffle: bool = True
+    report_to: tuple[str, ...] = ()
 
     def total_steps(self, samples: int) -> int:
         """Optimiser steps of the whole training."""
@@ -50,7 +59,10 @@ def training_plan(spec: dict[str, Any]) -> TrainingPlan:
     if given is None:
         raise JobError("a fine-tune needs training settings", "queue it with fada finetune")
     known = {entry.name for entry in fields(TrainingPlan)}
-    plan = TrainingPlan(**{name: value for name, value in given.items() if name in known and value is not None})
+    named = {name: value for name, value in given.items() if name in known and value is not None}
+    reporting = named.get("report_to") or ()
+    named["report_to"] = (reporting,) if isinstance(reporting, str) else tuple(reporting)
+    plan = TrainingPlan(**{**named, "seed": training_seed(spec)})
     if plan.method not in METHODS:
         raise JobError(f"method {plan.method!r} is not available here", f"use one of {', '.join(METHODS)}")
     for name in ("epochs", "learning_rate", "batch_size", "accumulation"):

@@ -27,12 +27,18 @@ Tell = Callable[[str, str], None]
 
 
 def open_model(job: Job) -> VisionLanguageModel:
-    """The model of a spec: loaded here, or on its server.
+    """The model of a spec: loaded here, in this environment of its own, or on its server.
 
     Raises:
         JobError: It cannot be used.
     """
-    return open_server(job) if job.spec.get("server") else load_model(job, generation_of(job.spec))
+    if job.spec.get("server"):
+        return open_server(job)
+    if job.spec["model"].get("environment"):
+        from backends.models.remote_code import load_remote
+
+        return load_remote(job, generation_of(job.spec))
+    return load_model(job, generation_of(job.spec))
 
 
 def open_server(job: Job) -> ServerModel:

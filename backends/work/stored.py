@@ -65,9 +65,13 @@ def stored_run(job: Job, run_id: int) -> Stored:
 
 
 def other_scores(home: Home, run_id: int) -> Iterator[tuple[int, dict[str, Any], list[dict[str, Any]]]]:
-    """Id, spec and final scores of every other run that has some."""
+    """Id, spec and final scores of every other run that has some, but for the fine-tune whose result was evaluated.
+
+    What that scored at its end is the same model on what may be the same questions: it should be the same.
+    """
+    maker = ((read_spec(home.run_dir(run_id)) or {}).get("model") or {}).get("from_run")
     for folder in sorted(home.runs.iterdir()) if home.runs.is_dir() else ():
-        if folder.name.isdigit() and int(folder.name) != run_id:
+        if folder.name.isdigit() and int(folder.name) not in (run_id, maker):
             rows = (read_json(folder / "scores.json") or {}).get("scores")
             if isinstance(rows, list) and rows:
                 yield int(folder.name), read_spec(folder) or {}, [row for row in rows if isinstance(row, dict)]

@@ -15,6 +15,7 @@ from backends.data.hashcache import cache_file, cached_hashes
 from backends.data.sample import Sample
 from backends.jobs.files import read_json, write_json
 from backends.jobs.job import Job
+from backends.jobs.settings import training_seed
 from backends.jobs.store import read_spec
 from backends.scoring.answer import Answer
 from backends.work.common import read_samples
@@ -205,9 +206,9 @@ def _training_set(job: Job, run: int, spec: Mapping[str, Any], tell: Callable[[s
         contents = {name: one[2] for name, one in document["images"].items() if one[2]}
         return TrainingSet(run, Hashes(values, tuple(document["failed"]), contents), _of_cells(counts, len(values)))
     data = spec.get("data") or {}
-    limit = data.get("limit")
+    limit, sampling = data.get("limit"), data.get("sampling")
     try:
-        samples = read_samples(data["path"], data.get("image_root"), limit, int(spec.get("seed") or 0))
+        samples = read_samples(data["path"], data.get("image_root"), limit, training_seed(spec), sampling=sampling)
     except Exception as error:  # noqa: BLE001 - whatever it was, the evaluation itself is none the worse
         tell("warning", f"what #{run} was trained on cannot be read, contamination is not checked: {error}")
         return None

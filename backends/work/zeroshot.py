@@ -13,6 +13,7 @@ from backends.jobs.job import Job, JobError
 from backends.jobs.settings import TEMPLATES
 from backends.models.base import VisionLanguageModel
 from backends.models.contrastive import ZeroShot, load_contrastive
+from backends.models.download import fetch
 from backends.scoring.answer import Answer
 from backends.scoring.published import published
 from backends.scoring.values import said_of
@@ -76,12 +77,14 @@ def _load(job: Job, classes: Sequence[str], templates: Sequence[str]) -> VisionL
     part = job.spec["model"]
     if part.get("from_run") is not None:
         raise JobError("a fine-tuned chat model is no contrastive one", "leave --adapter out, or take --kind gt")
+    source = part["source"]
+    if not Path(source).is_absolute():
+        source = str(fetch(job, source, part.get("revision"), allow_pickle=bool(part.get("allow_pickle"))))
     model = load_contrastive(
-        part["source"],
+        source,
         part.get("loader") or "transformers",
         job.spec.get("device") or "auto",
         int(job.spec.get("threads") or 1),
-        part.get("revision"),
     )
     sentences = [[template.format(words_of(name)) for template in templates] for name in classes]
     return ZeroShot(model, classes, sentences)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """How many migrations runs.db has; here, so that a job's small process can check it."""
 ACTIVE_STATES = ("starting", "running", "paused")
 WAITING_STATES = ("queued", "held")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from db.runs.curves import rebuild_buckets
 from db.runs.rows import SCHEMA_VERSION
+from db.runs.telemetry import TABLES, fill_minutes
 
 if TYPE_CHECKING:
     import sqlite_utils
@@ -118,5 +119,12 @@ def _samples(db: sqlite_utils.Database) -> None:
     conn.execute("INSERT OR IGNORE INTO due(run) SELECT id FROM runs")
 
 
-MIGRATIONS = [_first, _curves_and_labels, _samples]
+def _minutes(db: sqlite_utils.Database) -> None:
+    """Telemetry by the minute, and the driver's errors."""
+    for statement in TABLES:
+        db.conn.execute(statement)
+    fill_minutes(db.conn)
+
+
+MIGRATIONS = [_first, _curves_and_labels, _samples, _minutes]
 assert len(MIGRATIONS) == SCHEMA_VERSION

@@ -31,6 +31,11 @@ _STEPS = {
     "perf": "Perf tested",
     "finetune": "Fine-tuned",
 }
+_ASKED = tuple(
+    f"json_extract({{0}}.spec, '$.{path}')"
+    for path in ("data.sha256", "data.limit", "generation", "scoring", "seed", "model.revision", "model.quantisation")
+)
+"""What two runs must have alike to be before and after."""
 _HEADLINES = {"gt": "cosine", "proxy": "keyword", "perf": "tokens_per_s"}
 
 
@@ -131,9 +136,10 @@ def proposed_notes(model: Model, proposal: Proposal) -> str:
     return f"{notes}; {proposal.words}" if notes.strip("- ") else proposal.words
 
 
-def score_words(task: str, scores: Sequence[Score]) -> str | None:
+def score_words(task: str, scores: Sequence[Score], before: Sequence[Score] = ()) -> str | None:
     """A run's overall score in the note's own manner: ``81.1% GT (600 samples)``, ``25.6 tok/s``.
 
+    Of a fine-tuned model with the scores of its base ``before``: ``31.0 → 81.1% GT (600 samples) [78.0, 84.2]``.
     What is not the usual metric of its task is called by its metric, so that nobody takes an exact match for a cosine.
     """
     score = _headline(task, scores)
@@ -142,9 +148,55 @@ def score_words(task: str, scores: Sequence[Score]) -> str | None:
     if score.metric == "tokens_per_s":
         return f"{score.value:.1f} tok/s"
     samples = f"({score.n} samples)"
+    base = next((one for one in before if one.metric == score.metric), None)
+    if base is not None:
+        return _gained(task, score, base)
     if _HEADLINES.get(task) == score.metric and score.value >= 0:
         return f"{score.value * 100:.1f}% {'GT' if task == 'gt' else task} {samples}"
     return f"{task} {score.metric} {score.value:.3f} {samples}"
+
+
+def _gained(task: str, score: Score, base: Score) -> str:
+    """Before and after, with the interval of what came after; read back from a note it states the latter alone."""
+    usual = _HEADLINES.get(task) == score.metric and min(score.value, base.value) >= 0
+    low, high = score.ci_low, score.ci_high
+    if usual:
+        interval = f" [{low * 100:.1f}, {high * 100:.1f}]" if low is not None and high is not None else ""
+        sign = "GT" if task == "gt" else task
+        return f"{base.value * 100:.1f} → {score.value * 100:.1f}% {sign} ({score.n} samples){interval}"
+    interval = f" [{low:.3f}, {high:.3f}]" if low is not None and high is not None else ""
+    return f"{task} {score.metric} {base.value:.3f} → {score.value:.3f} ({score.n} samples){interval}"
+
+
+def training_words(runs: sqlite3.Connection, run: int) -> str | None:
+    """How long a fine-tune took here, and on how much: ``trained in 1 h 05 min (600 samples)``."""
+    row = runs.execute("SELECT summary FROM runs WHERE id = ?", (run,)).fetchone()
+    told = json.loads(row[0]) if row and row[0] else {}
+    if not isinstance(told.get("seconds"), int | float):
+        return None
+    samples = f" ({told['samples']} samples)" if told.get("samples") else ""
+    return f"trained in {_time_words(told['seconds'])}{samples}"
+
+
+def _time_words(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _before(runs: sqlite3.Connection, run: int, task: str) -> list[Score]:
+    """Overall scores of the newest finished run that asked the base of a tuned model the same; none where none did."""
+    same = " AND ".join(f"{same_part.format('b')} IS {same_part.format('t')}" for same_part in _ASKED)
+    row = runs.execute(
+        "SELECT b.id FROM runs t JOIN runs b ON b.kind = 'eval' AND b.task = t.task AND b.model = t.model"
+        " AND b.state = 'done' AND b.from_run IS NULL"
+        f" WHERE t.id = ? AND t.task = ? AND t.from_run IS NOT NULL AND {same} ORDER BY b.id DESC LIMIT 1",
+        (run, task),
+    ).fetchone()
+    if row is None:
+        return []
+    return [one for one in scores(runs, row[0], overall_only=True) if not one.partial and one.step is None]
 
 
 def _rank(status: str) -> int:
@@ -201,14 +253,15 @@ def _statuses(tracker: sqlite3.Connection, names: Iterable[str]) -> dict[str, st
 def _proposal(runs: sqlite3.Connection, run: _Finished, name: str, current: str) -> Proposal | None:
     """None where the run's scores are not there or answer for too little. A fine-tune need not have scored."""
     if run.task == "finetune":
-        return Proposal(name, current, run.step, run.run, run.task, run.ended)
+        return Proposal(name, current, run.step, run.run, run.task, run.ended, training_words(runs, run.run))
     made = [score for score in scores(runs, run.run, overall_only=True) if not score.partial and score.step is None]
     if not made or any(score.answered < score.n * COVERAGE or not score.n for score in made):
         return None
     if any(alarm.kind == "coverage" for score in made for alarm in score.alarms):
         return None  # brought in, and without answers to part of the data
     alarms = dict.fromkeys(alarm.text for score in made for alarm in score.alarms)
-    return Proposal(name, current, run.step, run.run, run.task, run.ended, score_words(run.task, made), tuple(alarms))
+    words = score_words(run.task, made, _before(runs, run.run, run.task))
+    return Proposal(name, current, run.step, run.run, run.task, run.ended, words, tuple(alarms))
 
 
 def _headline(task: str, scores: Sequence[Score]) -> Score | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sqlite3
 import stat
@@ -55,12 +56,14 @@ def all_checks(context: Context) -> list[Check]:
         _file_system(context.home.root),
         _disk(context.home.root),
         *_secrets(context.home.secrets),
+        *_environments(context),
         _sqlite(),
         _database("tracker database", context.home.fada_db, "a copy made with `fada backup` can take its place"),
         _database("run index", context.home.runs_db, "`fada reindex` rebuilds it from the run directories"),
         _terminal(),
         _clock(context.home.root),
         _survival(),
+        *_hooks(context.home.config),
     ]
 
 
@@ -106,7 +109,8 @@ def _look_up(requirements: list[str], extra: str) -> tuple[list[str], list[str]]
 def _driver(context: Context) -> Iterator[Check]:
     from backends.telemetry.sampler import Sampler
 
-    sample = Sampler(context.home).sample()
+    with Sampler(context.home) as sampler:
+        sample = sampler.sample()
     if not sample.gpus:
         hint = "jobs run on the CPU; for an NVIDIA card install its driver (`nvidia-smi` must work)"
         yield _check("NVIDIA driver", "missing", sample.reason or "no card", hint)
@@ -132,8 +136,19 @@ def _card_packages() -> Iterator[Check]:
         yield _check("packages for gpu", "warn", f"without {', '.join(absent)} training is slower", hint)
     else:
         yield _check("packages for gpu", "ok", ", ".join(found))
+    yield _unsloth()
     if "+cpu" in torch:
         yield _check("torch for the card", "warn", f"torch {torch} knows no card", "install torch's CUDA build")
+
+
+def _unsloth() -> Check:
+    """Whether the method auto will use it: installed, and each of its neighbours in a version that it takes."""
+    from backends.catalog.unsloth import HINT, packages_missing
+
+    missing = packages_missing()
+    if missing:
+        return _check("unsloth", "warn", f"{missing}: fine-tunes go through PEFT, slower and with more VRAM", HINT)
+    return _check("unsloth", "ok", f"{metadata.version('unsloth')}, every package in a version that it takes")
 
 
 def _home_ready(context: Context) -> Check:
@@ -172,6 +187,27 @@ def _secrets(path: Path) -> Iterator[Check]:
             yield _check("secrets", "warn", f"{path} can be read by others ({mode:o})", f"chmod 600 {path}")
         else:
             yield _check("secrets", "ok", f"{path}, yours alone")
+
+
+def _environments(context: Context) -> Iterator[Check]:
+    """Those that are there; one that nobody has made is nothing to mend."""
+    from backends.jobs.environments import left_over, recipes, state_of
+    from backends.jobs.errors import QueueError
+
+    try:
+        states = [state_of(context.home, recipe) for recipe in recipes(context.home).values()]
+        strays = left_over(context.home)
+    except QueueError as error:
+        yield _check("environments", "warn", f"{error.where}: {error.message}", error.hint)
+        return
+    for one in states:
+        name = f"environment {one.recipe.name}"
+        if one.state in ("broken", "outdated"):
+            yield _check(name, "warn", f"{one.state}: {one.reason}", f"fada env create {one.recipe.name}")
+        elif one.state == "made":
+            yield _check(name, "ok", ", ".join(f"{key} {value}" for key, value in one.versions.items()))
+    if strays:
+        yield _check("environments", "warn", f"no recipe for {', '.join(strays)}", f"fada env remove {strays[0]}")
 
 
 def _sqlite() -> Check:
@@ -244,3 +280,50 @@ def _survival() -> Check:
     if not found.lingers:
         return _check(name, "warn", "jobs run in a scope of their own, which ends with your last session", linger)
     return _check(name, "ok", "logind ends sessions' processes; jobs run in a scope of their own and you linger")
+
+
+def _hooks(config: Path) -> Iterator[Check]:
+    """Whether what config.toml says of alerts can be taken, and the user's commands are there."""
+    from backends.telemetry.symptoms import read_wishes
+
+    wishes = read_wishes(config)
+    if wishes.problems:
+        yield _check("alerts", "warn", "; ".join(wishes.problems), f"mend {config}; until then the usual limits hold")
+    for name, command in (("on_alert", wishes.on_alert), ("on_finish", wishes.on_finish)):
+        if command is None:
+            continue
+        program = _program(command)
+        if program is None or shutil.which(program) is not None:
+            yield _check(name, "ok", command)
+        else:
+            yield _check(name, "missing", f"{command}: there is no command {program}", f"mend {name} in {config}")
+
+
+def _program(command: str) -> str | None:
+    """The program that a shell command begins with; None where that takes a shell to tell."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None
+    first = next((word for word in words if not re.fullmatch(r"\w+=.*", word)), None)
+    if first is None or re.search(r"[$`(){};|&<>]", first):
+        return None
+    builtins = (
+        "echo",
+        "printf",
+        "test",
+        "[",
+        "cd",
+        "exec",
+        ".",
+        "if",
+        "for",
+        "while",
+        "case",
+        ":",
+        "true",
+        "false",
+        "{",
+        "!",
+    )
+    return None if first in builtins else str(Path(first).expanduser())

@@ -22,7 +22,10 @@ def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
     """Add ``import-run`` to the command line."""
     parser = Adder(verbs, shared)("import-run", import_run, "results made elsewhere: answers, scores, training log")
     parser.add_argument(
-        "folder", type=Path, metavar="DIR", help="of FADA, VLMEvalKit, lm-evaluation-harness, lmms-eval"
+        "folder",
+        type=Path,
+        metavar="DIR",
+        help="of FADA, VLMEvalKit, lm-evaluation-harness, lmms-eval; a training of LLaMA-Factory, ms-swift, axolotl",
     )
     parser.add_argument("--model", metavar="NAME", help="whose results they are; default: what the results say")
     parser.add_argument("--data", type=Path, metavar="PATH", help="reference answers: they are scored anew beside")
@@ -66,6 +69,8 @@ def _absolute(path: Path | None) -> str | None:
 def printable_summary(said: dict[str, Any]) -> str:
     """What came in, and what found no partner."""
     run = said["runs"][0]
+    if said.get("trainer"):
+        return _training_summary(run, said)
     lines = [
         f"#{run} imported: {said['samples']} answers ({said['failed']} failed), {said['scored']} scored, "
         f"{said['stated']} scores as stated"
@@ -76,4 +81,15 @@ def printable_summary(said: dict[str, Any]) -> str:
         lines.append(f"⚠ {said['unanswered']} references have no answer")
     lines += [f"{metric} {value:.3f}" for metric, value in said["scores"].items()]
     lines.append(f"`fada scores --run {run}` shows all, `fada job {run}` the warnings")
+    return "\n".join(printable(line) for line in lines)
+
+
+def _training_summary(run: int, said: dict[str, Any]) -> str:
+    """A training run of another program."""
+    lines = [f"#{run} imported: a training by {said['trainer']}, {said['steps']} steps"]
+    if said.get("train_loss") is not None:
+        lines[0] += f", loss {said['train_loss']:.4g}"
+    if said.get("adapter_path"):
+        lines.append(f"`fada eval MODEL --data FILE.jsonl --adapter {run}` evaluates its adapter")
+    lines.append(f"`fada job {run}` shows its curves and settings")
     return "\n".join(printable(line) for line in lines)

@@ -99,6 +99,11 @@ def _spec_lines(spec: dict[str, Any]) -> list[str]:
         lines.append(
             f"model {model['source']}" + (f" with what #{model['from_run']} left" if model["from_run"] else "")
         )
+    if model.get("environment"):
+        from backends.jobs.remote_code import words_of
+
+        code = model.get("remote_code")
+        lines.append(f"environment {model['environment']}, {words_of(code) if code else 'no code of its own'}")
     if data:
         limit = f", {data['limit']} of them" if data.get("limit") else ""
         lines.append(f"data {data['path']} ({data['samples']} questions{limit}), images in {data['image_root']}")

@@ -14,7 +14,7 @@ from fada_tui.cli.errors import UsageError
 from fada_tui.cli.job_view import as_document, no_run, show_job, tick
 from fada_tui.cli.output import print_text, table
 from fada_tui.cli.queueing import asking, finish
-from fada_tui.format import duration
+from fada_tui.format import duration, rate, size_pair
 from fada_tui.text import printable
 
 if TYPE_CHECKING:
@@ -105,6 +105,9 @@ def _listing(runs: list[Run]) -> str:
 def _progress(run: Run) -> str:
     if run.fraction is None:
         return ""
+    if run.unit == "bytes" and run.is_active:
+        speed = f", {rate(run.rate, run.unit)}" if run.rate else ""
+        return f"{size_pair(run.done, run.total)}{speed}"
     return f"{run.done}/{run.total} {run.unit or ''}".strip() if run.is_active else f"{run.fraction:.0%}"
 
 

@@ -1,17 +1,16 @@
-"""Verbs that queue work: eval, finetune, run, phantoms."""
+"""Verbs that queue work: eval, run, phantoms; finetune is beside it."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fada_tui.cli.context import Context
+from fada_tui.cli.env import add_environment_options, asking_for_code, tell_agreed
 from fada_tui.cli.errors import UsageError
 from fada_tui.cli.queueing import add_max_time, asking, finish, max_time, show_progress
 from fada_tui.cli.servers import add_server_options, server_options, tell_private
-from fada_tui.text import printable
 
 if TYPE_CHECKING:
     from fada_tui.cli import Verbs
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
     _register_eval(verbs, shared)
-    _register_finetune(verbs, shared)
     run = verbs.add_parser(
         "run",
         parents=[shared],
@@ -28,7 +26,7 @@ def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
         epilog="for instance: fada run --vram 12 --max-time 2h -- python train.py --lr 1e-4",
     )
     run.add_argument("--vram", type=float, default=0.0, metavar="GB", help="card memory to reserve (default: none)")
-    _add_queue_options(run)
+    add_queue_options(run)
     run.set_defaults(handler=run_command)
     phantoms = verbs.add_parser("phantoms", parents=[shared], help="make synthetic ultrasound with questions")
     phantoms.add_argument("folder", type=Path, metavar="DIR")
@@ -64,24 +62,23 @@ def _register_eval(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="auto (bf16 on a card, else fp32), bf16, fp32, 8bit or 4bit (bitsandbytes)",
     )
+    parser.add_argument(
+        "--loader", choices=("auto", "unsloth"), default="auto", help="unsloth: its own kernels, on an NVIDIA card"
+    )
+    add_allow_pickle(parser)
+    add_environment_options(parser)
     add_server_options(parser)
-    _add_queue_options(parser)
+    add_queue_options(parser)
     parser.set_defaults(handler=evaluate)
 
 
-def _register_finetune(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
-    parser = verbs.add_parser("finetune", parents=[shared], help="queue a fine-tune")
-    parser.add_argument("model", metavar="MODEL")
-    parser.add_argument("--data", required=True, metavar="PATH", help="training questions (JSONL)")
-    parser.add_argument("--eval-data", metavar="PATH", help="held-out questions, scored while it trains")
-    parser.add_argument("--image-root", metavar="DIR")
-    parser.add_argument("--method", choices=("auto", "peft", "full"), default="auto")
-    parser.add_argument("--set", dest="settings", nargs="+", action="extend", default=[], metavar="k=v")
-    _add_queue_options(parser)
-    parser.set_defaults(handler=finetune)
+def add_allow_pickle(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-pickle", action="store_true", help="agree to weights that are no safetensors (a format for code too)"
+    )
 
 
-def _add_queue_options(parser: argparse.ArgumentParser) -> None:
+def add_queue_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--after", type=int, action="append", default=[], metavar="ID", help="start when ID is done")
     parser.add_argument(
         "--after-any", type=int, action="append", default=[], metavar="ID", help="start when ID is over, however"
@@ -90,7 +87,7 @@ def _add_queue_options(parser: argparse.ArgumentParser) -> None:
     add_max_time(parser)
 
 
-def _queue_options(args: argparse.Namespace) -> dict[str, Any]:
+def queue_options(args: argparse.Namespace) -> dict[str, Any]:
     """What every queueing verb hands on."""
     if args.after and args.after_any:
         raise UsageError("--after and --after-any together", hint="a run waits either for success or for any end")
@@ -106,8 +103,8 @@ def evaluate(args: argparse.Namespace, context: Context) -> int:
     from backends.jobs.submit import submit
 
     context.prepare()
-    options = _queue_options(args) | server_options(args, context)
-    with asking():
+    options = queue_options(args) | server_options(args, context)
+    with asking_for_code():
         # All of them are checked before the first is queued.
         plans = [
             plan_eval(
@@ -120,60 +117,26 @@ def evaluate(args: argparse.Namespace, context: Context) -> int:
                 adapter=args.adapter,
                 floors=tuple(name.strip() for name in args.floors.split(",") if name.strip()),
                 precision=args.precision,
+                loader=args.loader,
+                allow_pickle=args.allow_pickle,
+                environment=args.environment,
+                trust_remote_code=args.trust_remote_code,
                 **options,
             )
             for model in args.models
         ]
         tell_private(plans)
+        if args.trust_remote_code:
+            tell_agreed(plans)
         runs = [submit(context.home, plan) for plan in plans]
     return finish(context, runs, args.wait)
-
-
-def finetune(args: argparse.Namespace, context: Context) -> int:
-    from backends.jobs.launch import enqueue_finetune
-    from backends.jobs.settings import SettingError, read_settings
-
-    context.prepare()
-    try:
-        settings: dict[str, Any] = {"method": args.method, **read_settings(args.settings)}
-    except SettingError as error:
-        raise UsageError(str(error)) from error
-    options = _queue_options(args)
-    told = _training_warnings(args, context, settings)
-    with asking():
-        run = enqueue_finetune(
-            context.home,
-            args.model,
-            data=args.data,
-            image_root=args.image_root,
-            eval_data=args.eval_data,
-            settings=settings,
-            **options,
-        )
-    return finish(context, [run], args.wait, more=told)
-
-
-def _training_warnings(args: argparse.Namespace, context: Context, settings: dict[str, Any]) -> dict[str, Any]:
-    """What the training data lack, and what they share with the held-out data: said, and no reason to refuse."""
-    from backends.data.errors import DataError
-    from backends.jobs.preview import preview_finetune
-
-    try:
-        found = preview_finetune(context.home, args.data, args.image_root, args.eval_data, settings.get("limit"))
-    except (DataError, OSError):
-        return {"warnings": []}  # what is wrong with it is said when it is queued
-    for text in found.warnings:
-        print(printable(f"fada: warning: {text}"), file=sys.stderr)
-    counts: dict[str, Any] = {"samples": found.training.samples, "images": found.training.images}
-    counts |= {"categories": found.training.categories, "questions": found.training.topics}
-    return {"warnings": list(found.warnings), "composition": counts}
 
 
 def run_command(args: argparse.Namespace, context: Context) -> int:
     from backends.jobs.launch import enqueue_command
 
     context.prepare()
-    options = _queue_options(args)
+    options = queue_options(args)
     with asking():
         run = enqueue_command(context.home, args.command, vram_bytes=_vram_bytes(args.vram), **options)
     return finish(context, [run], args.wait)

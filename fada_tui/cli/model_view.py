@@ -11,10 +11,12 @@ from typing import Any
 from db.home import Home
 from db.runs.queries import scores
 from db.runs.rows import Score
+from db.tracker.measured import measured
 from db.tracker.proposals import proposals
 from db.tracker.queries import ABSENT_TITLE
 from db.tracker.rows import DocumentScore, Model, ModelDetail
 from fada_tui.cli.output import table
+from fada_tui.screens.weights import Weights, weights, weights_text
 from fada_tui.text import printable
 
 
@@ -22,6 +24,7 @@ class RunIndex:
     """Ids and final overall scores of the runs, and what they propose, by the model's name or alias, capitals aside."""
 
     def __init__(self, tracker: sqlite3.Connection, runs: sqlite3.Connection) -> None:
+        self.runs = runs
         self.proposals = proposals(tracker, runs)
         self._ids: dict[str, list[int]] = defaultdict(list)
         for row in runs.execute("SELECT id, model FROM runs ORDER BY id"):
@@ -100,6 +103,7 @@ def model_document(detail: ModelDetail, index: RunIndex, home: Home) -> dict[str
         ],
         "finetune": list(detail.finetune),
         "mobile": list(detail.mobile),
+        "measured": [asdict(one) for one in measured(index.runs, _names(model))],
         "papers": list(detail.papers),
         "columns": model.columns,
         "catalog": _catalog(model, home),
@@ -113,14 +117,18 @@ def _catalog(model: Model, home: Home) -> dict[str, Any] | None:
 
     catalog = load_catalog(home.root / USER_FILE)
     entry = next((found for name in (model.name, *model.aliases) if (found := catalog.find(name))), None)
-    return entry.to_dict(*availability(entry, _memory_total(home))) if entry else None
+    if entry is None:
+        return None
+    document = entry.to_dict(*availability(entry, _memory_total(home), home=home.root))
+    return document | {"weights": [asdict(one) for one in weights(document)]}
 
 
 def _memory_total(home: Home) -> int | None:
     """Bytes of the largest card, or of main memory where there is none."""
     from backends.telemetry.sampler import Sampler
 
-    sample = Sampler(home).sample()
+    with Sampler(home) as sampler:
+        sample = sampler.sample()
     cards = [gpu.memory_total for gpu in sample.gpus if gpu.memory_total]
     return max(cards) if cards else sample.host.memory_total
 
@@ -204,6 +212,7 @@ def model_text(detail: ModelDetail, document: dict[str, Any]) -> str:
         for row in rows:
             said = "; ".join(f"{key}: {value}" for key, value in row.items() if key not in ("kind", "heading", "Model"))
             lines.append(f"{word}: {row['heading']}" + (f" ({said})" if said else ""))
+    lines += [f"measured here: {one['words']} (run #{one['run']})" for one in document["measured"]]
     lines += [f"paper: {paper}" for paper in detail.papers]
     return "\n".join(printable(line) for line in [*lines, *_catalog_lines(document["catalog"])])
 
@@ -219,8 +228,14 @@ def _catalog_lines(catalog: dict[str, Any] | None) -> list[str]:
         return ["catalogue: no entry; add one to catalog.toml in HOME, or give a hub id or a local folder"]
     parts = [str(catalog[key]) for key in ("repo", "loader", "architecture", "licence") if catalog.get(key)]
     lines = [f"catalogue: {', '.join(parts)}"]
+    lines += [
+        f"weights{' of ' + one.variant if one.variant else ''}: {weights_text(one, 'fada download')}"
+        for one in (Weights(**part) for part in catalog["weights"])
+    ]
     if not catalog["available"] and catalog.get("reason"):
         lines.append(f"cannot run here: {catalog['reason']}")
+    if catalog.get("environment"):
+        lines.append(f"environment: {catalog['environment']} (`fada env list`)")
     if catalog.get("instead"):
         lines.append(f"instead: {catalog['instead']}")
     return lines

@@ -6,6 +6,7 @@ import argparse
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from db.home import HomeError
 from db.migrate import needs_preparing
@@ -18,8 +19,16 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser], shared:
     """`fada` opens the panel by itself; there is no verb for it."""
 
 
-def open_panel(args: argparse.Namespace, context: Context, start: int | None = None) -> int:
+def open_panel(
+    args: argparse.Namespace,
+    context: Context,
+    start: int | None = None,
+    replay: Path | None = None,
+    speed: float = 1.0,
+) -> int:
     """Open the panel and say, when it has closed, which jobs go on. ``start`` is a run to show at first.
+
+    ``replay`` is a record of telemetry to play, at ``speed``, in the place of this machine.
 
     Raises:
         UsageError: This is no terminal, or HOME cannot be written.
@@ -36,7 +45,7 @@ def open_panel(args: argparse.Namespace, context: Context, start: int | None = N
     _prepare(context)
     from fada_tui.app import PanelApp
 
-    app = PanelApp(context.home, start=start)
+    app = PanelApp(context.home, start=start, replay=replay, speed=speed)
     said = app.run()
     if said:
         print_text(said)

@@ -1,15 +1,12 @@
-"""The machine and HOME: gpu, doctor, where, reindex, backup."""
+"""The machine and HOME: doctor, where, reindex, backup."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import shlex
 import sqlite3
-import sys
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,22 +14,14 @@ from typing import TYPE_CHECKING, Any
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import CommandError, UsageError
 from fada_tui.cli.output import table
-from fada_tui.format import NA, percent, size, size_pair
+from fada_tui.format import size
 from fada_tui.text import printable
 
 if TYPE_CHECKING:
-    from backends.telemetry.sample import Gpu, Telemetry
     from fada_tui.cli import Verbs
-
-WATCH_S = 1.0
-_FIRST_S = 0.1
-"""A processor's share needs two readings."""
 
 
 def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
-    gpu = verbs.add_parser("gpu", parents=[shared], help="one telemetry sample of card and host")
-    gpu.add_argument("-w", "--watch", action="store_true", help="one line a second until Ctrl+C")
-    gpu.set_defaults(handler=show_gpu)
     verbs.add_parser("doctor", parents=[shared], help="what is found, what is missing, how to mend").set_defaults(
         handler=show_doctor
     )
@@ -41,76 +30,6 @@ def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
     backup = verbs.add_parser("backup", parents=[shared], help="copy the tracker's database while it is in use")
     backup.add_argument("file", metavar="FILE", help="where to; an older copy of that name is replaced")
     backup.set_defaults(handler=back_up)
-
-
-def show_gpu(args: argparse.Namespace, context: Context) -> None:
-    """One sample, or with ``-w`` one a second until Ctrl+C."""
-    from backends.telemetry.codec import to_dict
-    from backends.telemetry.sampler import Sampler
-
-    sampler = Sampler(context.home)
-    runs = _live_runs(context)
-    sampler.sample(runs)
-    time.sleep(_FIRST_S)
-    sample = sampler.sample(runs)
-    if not args.watch:
-        context.emit(to_dict(sample), lambda: _sample_text(sample))
-        return
-    due = time.monotonic()
-    with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            sys.stdout.write((json.dumps(to_dict(sample)) if context.json else _sample_line(sample)) + "\n")
-            sys.stdout.flush()
-            due = max(due + WATCH_S, time.monotonic())
-            time.sleep(max(0.0, due - time.monotonic()))
-            sample = sampler.sample(_live_runs(context))
-
-
-def _live_runs(context: Context) -> dict[int, int]:
-    """Each live run's worker; none where the index cannot be read (telemetry is shown all the same)."""
-    from backends.jobs.reconcile import worker_pids
-
-    with contextlib.suppress(CommandError, sqlite3.Error):
-        return worker_pids(context.runs, context.home)
-    return {}
-
-
-def _sample_line(sample: Telemetry) -> str:
-    host = sample.host
-    cards = [f"GPU {gpu.index} {_readings(gpu)}" for gpu in sample.gpus] or [printable(sample.reason or "no GPU")]
-    memory = size_pair(host.memory_used, host.memory_total)
-    return f"{time.strftime('%H:%M:%S')}  {' | '.join(cards)} | CPU {percent(host.cpu)}  RAM {memory}"
-
-
-def _readings(gpu: Gpu) -> str:
-    if gpu.reason:
-        return printable(gpu.reason)
-    power = NA if gpu.power_w is None else f"{gpu.power_w:.0f} W"
-    degrees = NA if gpu.temperature_c is None else f"{gpu.temperature_c:.0f} °C"
-    return f"{percent(gpu.utilisation)}  {size_pair(gpu.memory_used, gpu.memory_total)}  {power}  {degrees}"
-
-
-def _sample_text(sample: Telemetry) -> str:
-    lines = []
-    for gpu in sample.gpus:
-        lines.append(f"GPU {gpu.index}  {printable(gpu.name)}  {_readings(gpu)}")
-        if gpu.throttle:
-            lines.append(f"       held down by: {', '.join(gpu.throttle)}")
-        rows = [
-            (process.pid, size(process.memory), process.user or NA, f"#{process.run}" if process.run else "")
-            for process in gpu.processes
-        ]
-        if rows:
-            lines.append(table(("pid", "memory", "user", "run"), rows, right=(0, 1)))
-    if sample.reason:
-        lines.append(f"no GPU to show: {printable(sample.reason)}")
-    host = sample.host
-    lines.append(
-        f"host   CPU {percent(host.cpu)} of {host.cores} cores  RAM {size_pair(host.memory_used, host.memory_total)}"
-        f"  disk free {size(host.disk_free)}"
-    )
-    lines += [f"       run #{job.run} holds {size(job.memory)} of RAM" for job in host.jobs]
-    return "\n".join(lines)
 
 
 def show_doctor(args: argparse.Namespace, context: Context) -> None:
@@ -136,6 +55,7 @@ def show_where(args: argparse.Namespace, context: Context) -> None:
     """Every path and what it takes on disk."""
     from backends.catalog.hub import cache_folder
     from backends.catalog.reader import USER_FILE
+    from backends.jobs.environments import envs
     from backends.telemetry.host import disk_free
 
     with contextlib.suppress(CommandError):  # a HOME that cannot be used is still somewhere
@@ -150,6 +70,7 @@ def show_where(args: argparse.Namespace, context: Context) -> None:
         "index": home.runs_db,
         "runs": home.runs,
         "hashes": home.image_hashes,
+        "environments": envs(home),
         "models": cache_folder(),
     }
     sizes = {name: disk_use(path) for name, path in paths.items()}

@@ -16,12 +16,20 @@ def _evaluate(selection: Selection) -> str:
     return times("evaluate", len(selection.marked_models) if selection.pane == "tracker" else 1)
 
 
+def _model(selection: Selection) -> bool:
+    return selection.model is not None
+
+
 def _run(selection: Selection) -> bool:
     return selection.run is not None
 
 
 def _evaluation(selection: Selection) -> bool:
     return selection.run is not None and selection.run.kind == "eval"
+
+
+def _finetuned(selection: Selection) -> bool:
+    return selection.run is not None and selection.run.kind == "finetune"
 
 
 def _scored(selection: Selection) -> bool:
@@ -39,7 +47,7 @@ def _resumable(selection: Selection) -> bool:
     run = selection.run
     if run is None or run.state == "paused":
         return run is not None
-    if run.kind not in steering.SAVES:
+    if run.kind not in steering.SAVES and run.task != "download":
         return False
     # One that saves, or is being stopped, says when it can be resumed.
     return run.state in ("failed", "cancelled", "lost") or (run.is_active and run.reason is not None)
@@ -71,6 +79,27 @@ JOBS = (
         named=_evaluate,
     ),
     Command("finetune", ("f",), "fine-tune", "Fine-tune a model", _JOBS, jobs.finetune, footer=25),
+    Command(
+        "again",
+        ("V",),
+        "tune again",
+        "Fine-tune again with changes: the form filled with this run's model, data and settings",
+        _JOBS,
+        jobs.again,
+        _JOB_PANES,
+        _finetuned,
+    ),
+    Command(
+        "download",
+        ("d",),
+        "download",
+        "Download a model from the hub (says what it takes and what is free, and asks first)",
+        _JOBS,
+        jobs.download,
+        ("tracker",),
+        _model,
+        footer=47,
+    ),
     Command(
         "demo",
         ("D",),

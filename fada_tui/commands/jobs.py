@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ def finetune(panel: Dashboard) -> None:
     _finetune(panel, panel.suggestion())
 
 
+def again(panel: Dashboard) -> None:
+    """The shown fine-tune once more: the form has its model, data and settings, to be changed."""
+    _finetune(panel, replace(panel.suggestion(), again=True))
+
+
 def finetune_model(panel: Dashboard, model: Model) -> None:
     _finetune(panel, panel.suggestion_for(model))
 
@@ -44,6 +50,35 @@ def _finetune(panel: Dashboard, suggestion: Suggestion) -> None:
     from fada_tui.screens.finetune import FinetuneForm
 
     panel.app.push_screen(FinetuneForm(panel.panel_app.home, suggestion), panel.queued)
+
+
+def download(panel: Dashboard) -> None:
+    model = panel.selection.model
+    if model is not None:
+        download_model(panel, model)
+
+
+def download_model(panel: Dashboard, model: Model) -> None:
+    """Asks first, and says what it takes; a pickle is agreed to there too."""
+    from fada_tui.screens.download import DownloadScreen
+
+    home = panel.panel_app.home
+    screen = DownloadScreen(home, model.name)
+
+    def answered(key: str | None) -> None:
+        wanted = screen.wanted
+        if key is None or wanted is None:
+            return
+
+        def task() -> list[str]:
+            from backends.jobs.fetching import enqueue_download
+
+            run = enqueue_download(home, wanted, allow_pickle=wanted.found.pickled is not None)
+            return [f"queued as #{run}" if run is not None else "all of it is here already"]
+
+        panel.panel_app.start_task(f"Download {model.name}", task)
+
+    panel.app.push_screen(screen, answered)
 
 
 def demo(panel: Dashboard) -> None:

@@ -42,6 +42,8 @@ def cancel(panel: Dashboard) -> None:
         unit = "the checkpoint that it writes first" if run.kind == "finetune" else "the next question"
         choices = [Choice("s", "stop and save"), Choice("y", "cancel it now")]
         consequence = f"Stop and save: R goes on from {unit}. Cancel: R goes on from what it saved last."
+    elif run.is_active and run.task == "download":
+        consequence = "What has come is kept: R goes on from there."
     elif run.is_active:
         consequence = "It is ended, and cannot be resumed."
     if users := [f"#{one.id}" for one in panel.panel_app.runs.waiting if run.id in one.after]:

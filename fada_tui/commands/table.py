@@ -48,6 +48,28 @@ LOOKS = (
         view.leaderboard,
         footer=58,
     ),
+    Command(
+        "longer",
+        ("right_square_bracket", "plus"),
+        "longer",
+        "A longer time in the GPU pane's history, from minutes to a month (zooms the pane)",
+        _LOOK,
+        view.longer,
+        ("gpu",),
+        footer=5,
+        shown="]",
+    ),
+    Command(
+        "shorter",
+        ("left_square_bracket", "minus"),
+        "shorter",
+        "A shorter time in the GPU pane's history",
+        _LOOK,
+        view.shorter,
+        ("gpu",),
+        footer=6,
+        shown="[",
+    ),
     Command("copy", ("y",), "copy", "Copy the chosen row (OSC 52, works over SSH)", _LOOK, view.copy),
     Command(
         "palette", ("ctrl+p",), "commands", "Every command, by name", _LOOK, view.palette, footer=80, palette=False

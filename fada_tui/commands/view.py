@@ -56,6 +56,24 @@ def zoom(panel: Dashboard) -> None:
     panel.toggle_zoom()
 
 
+def longer(panel: Dashboard) -> None:
+    _change_span(panel, 1)
+
+
+def shorter(panel: Dashboard) -> None:
+    _change_span(panel, -1)
+
+
+def _change_span(panel: Dashboard, by: int) -> None:
+    """The first press shows the history as it is."""
+    if not panel.gpu.zoomed:
+        panel.focus_pane("gpu")
+        panel.toggle_zoom()
+        return
+    panel.gpu.change_span(by)
+    panel.watch_history()
+
+
 def back(panel: Dashboard) -> None:
     panel.back()
 

@@ -38,7 +38,7 @@ class ConfirmScreen(ModalScreen[str | None]):
         super().__init__()
         self._question = question
         self._choices = choices
-        self.said = Static(Content(printable(consequence)), classes="note")
+        self.said = Static(Content("\n".join(map(printable, consequence.split("\n")))), classes="note")
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:

@@ -273,8 +273,14 @@ class Dashboard(Screen[None]):
         self._mark_zoomed(pane or self.pane)
         self.set_class((pane or self.pane) in ("gpu", "run"), "-focus-right")
         self.set_class((pane or self.pane) == "queue", "-focus-queue")
+        self.gpu.zoom(self.has_class("-zoom") and (pane or self.pane) == "gpu")
+        self.watch_history()
         if self.gpu.display:
             self.gpu.telemetry = self.top.telemetry
+
+    def watch_history(self) -> None:
+        """Have the history read that the zoomed GPU pane shows; else none."""
+        self.panel_app.watch_history(self.gpu.span if self.gpu.zoomed else None)
 
     @on(events.DescendantFocus)
     def _focus_came(self) -> None:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from backends.estimate.ask import Question as Asked
+from backends.jobs.precision import PRECISIONS
+from backends.jobs.settings import GENERATION
 from db.home import Home
 from fada_tui.format import count
-from fada_tui.screens.form import Field, FormScreen, Question, path_of, required
+from fada_tui.screens.datafacts import DataFacts
+from fada_tui.screens.fitform import FitForm
+from fada_tui.screens.form import Field, FormError, Question, path_of, required
 from fada_tui.screens.propose import for_evaluation
 from fada_tui.screens.suggest import Suggestion
 
@@ -20,14 +25,23 @@ _DATA = (
 )
 _ONE = "Model: tracker name, Hugging Face id or checkpoint folder."
 _SEVERAL = "All are checked before the first is queued; a run each."
+_PRECISION = "auto: bf16 on a card, else fp32. 8bit and 4bit need bitsandbytes; scores are told apart by it."
+_TEXT_ONLY = "yes asks each distinct question once more about a grey picture: what is scored without looking."
+_BATCH = "Questions at once: a smaller batch takes less memory and more time."
+_TOKENS = "An answer is cut after so many tokens. Reports need 256 and more."
+_OF_ONE = ("model", "adapter", "server")
+"""Fields that make no sense for several models."""
 _AGREED = "agreed"
 """Key of the values when a person has agreed that the images are sent."""
+_CODE = "code"
+"""Key of the values: hashes of the code that a person has agreed to run."""
 _NAMED = 12
 """So many of the models are named in the form."""
 
 
-class EvaluateForm(FormScreen[tuple[int, ...]]):
-    """Data and tuned model of the suggestion are proposed again where they are still there.
+class EvaluateForm(FitForm[tuple[int, ...]]):
+    """Data and tuned model of the suggestion are proposed again where they are still there. Below the fields stands
+    what the evaluation would take.
 
     Args:
         models: Names of several models to evaluate; none: the one that is written in the form.
@@ -41,16 +55,47 @@ class EvaluateForm(FormScreen[tuple[int, ...]]):
             Field("limit", "Limit", "", "all questions", kind="integer"),
             Field("adapter", "Tuned by run", hint="none: as it is", kind="integer"),
             Field("server", "Server", hint="none: here; a name in config.toml, or URL MODEL"),
-        )
+            Field("precision", "Precision", kind="pick", choices=PRECISIONS, help=_PRECISION),
+            Field("text_only", "Text-only floor", kind="pick", choices=("no", "yes"), beside=True, help=_TEXT_ONLY),
+            Field("batch", "Batch size", "", str(GENERATION["batch_size"]), kind="integer", help=_BATCH),
+            Field("new_tokens", "New tokens", "", str(GENERATION["max_new_tokens"]), kind="integer", beside=True,
+                  help=_TOKENS),
+        )  # fmt: skip
         if models:
             rest = f" and {len(models) - _NAMED} more" if len(models) > _NAMED else ""
             note = f"{', '.join(models[:_NAMED])}{rest}. {_SEVERAL} {_DATA}"
-            super().__init__(f"Evaluate {count(len(models), 'model')}", fields[1:-2], note)
+            of_several = tuple(field for field in fields if field.name not in _OF_ONE)
+            super().__init__(f"Evaluate {count(len(models), 'model')}", of_several, note)
         else:
             super().__init__("Evaluate", fields, f"{_DATA} {_ONE}")
         self._home = home
         self._suggestion = suggestion
         self._models = tuple(models)
+        self._facts = DataFacts()
+
+    FIT_OF = ("model", "data", "image_root", "limit", "adapter", "server", "precision", "batch", "new_tokens")
+
+    def fit_home(self) -> Home:
+        return self._home
+
+    def models(self, values: dict[str, str]) -> tuple[str, ...]:
+        return self._models or super().models(values)
+
+    def question(self, values: dict[str, str]) -> Asked:
+        limit = int(values["limit"]) if values["limit"] else None
+        facts = self._facts.of(path_of(values["data"]), path_of(values["image_root"]), limit)
+        return Asked(
+            "",
+            "",
+            precision="" if values["precision"] == "auto" else values["precision"],
+            batch=int(values["batch"] or GENERATION["batch_size"]),
+            new_tokens=int(values["new_tokens"] or GENERATION["max_new_tokens"]),
+            task="gt",
+            tuned=bool(values.get("adapter")),
+            samples=facts.samples,
+            image_sizes=facts.image_sizes,
+            embedded=True,
+        )
 
     def propose(self) -> dict[str, str]:
         proposed = for_evaluation(self._home, self._suggestion)
@@ -59,6 +104,7 @@ class EvaluateForm(FormScreen[tuple[int, ...]]):
 
     def submit(self, values: dict[str, str]) -> tuple[int, ...]:
         from backends.jobs.consent import ConsentNeeded
+        from backends.jobs.remote_code import CodeConsentNeeded
         from backends.jobs.submit import submit
 
         try:
@@ -66,6 +112,11 @@ class EvaluateForm(FormScreen[tuple[int, ...]]):
         except ConsentNeeded as needed:
             text = "; ".join(needed.facts)
             raise Question(f"Send images to {needed.host}?", text, "sends them", {_AGREED: "y"}) from None
+        except CodeConsentNeeded as needed:
+            # Of each model's code by itself: what was shown is what is agreed to.
+            seen = ",".join(filter(None, (values.get(_CODE), needed.code.digest)))
+            text = "\n".join((needed.message, *needed.facts))
+            raise Question(f"Run the code of {needed.code.words}?", text, "agrees", {_CODE: seen}) from None
         return tuple(submit(self._home, plan) for plan in plans)
 
     def _plans(self, values: dict[str, str]) -> list[dict[str, Any]]:
@@ -84,9 +135,28 @@ class EvaluateForm(FormScreen[tuple[int, ...]]):
                 adapter=int(adapter) if adapter else None,
                 server=server,
                 send_images=agreed,
+                trust_remote_code=values.get(_CODE, ""),
+                precision=values["precision"],
+                floors=("text_only",) if values["text_only"] == "yes" else (),
+                generation=_generation(values),
             )
             for model in self._models or (required(values, "model", "the model"),)
         ]
+
+
+def _generation(values: dict[str, str]) -> dict[str, int]:
+    """What is not left to the defaults.
+
+    Raises:
+        FormError: A number that cannot be.
+    """
+    given = {}
+    for name, setting, what in (("batch", "batch_size", "batch size"), ("new_tokens", "max_new_tokens", "new tokens")):
+        if values[name]:
+            given[setting] = int(values[name])
+            if not given[setting]:
+                raise FormError(f"{what}: it must be at least 1")
+    return given
 
 
 def _server(home: Home, text: str, agreed: bool) -> Server | None:

@@ -1,9 +1,10 @@
-"""A form that says below its fields what the job would take of a card, as what is written in them changes."""
+"""A form that says below its fields what the job would take, as what is written in them changes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from textual import on, work
 from textual.containers import VerticalScroll
@@ -11,10 +12,11 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from backends.estimate.ask import GIB, Answer, Question, ask, card_memory
+from backends.estimate.ask import Question
 from db.connect import connect
 from db.home import Home
 from fada_tui.screens.form import FormScreen
+from fada_tui.screens.pick import Pick
 from fada_tui.text import printable
 
 ResultT = TypeVar("ResultT")
@@ -31,31 +33,49 @@ class FitForm(FormScreen[ResultT]):
 
     @dataclass
     class Fits(Message):
-        """``text`` is empty where nothing can be said."""
+        """``lines`` are empty where nothing can be said."""
 
         of: tuple[str, ...]
-        text: str
+        lines: tuple[str, ...]
 
     def fit_home(self) -> Home:
         raise NotImplementedError
 
-    def question(self, values: dict[str, str]) -> tuple[str, str, int]:
-        """Method (empty: an evaluation), weights' precision (empty: the device's own) and batch."""
+    def question(self, values: dict[str, str]) -> Question:
+        """Everything but the model and the data's facts; called in a thread."""
         raise NotImplementedError
+
+    def training(self, values: dict[str, str]) -> Mapping[str, Any] | None:
+        """Of a fine-tune: what decides its steps."""
+        return None
+
+    def method_words(self, values: dict[str, str]) -> str:
+        """A line on the method; called in a thread."""
+        return ""
+
+    def models(self, values: dict[str, str]) -> tuple[str, ...]:
+        """What is estimated, each for itself."""
+        return (values["model"],) if values.get("model") else ()
 
     def on_mount(self) -> None:
         shown = Static("", id="fit", classes="fact")
         shown.display = False
-        self.query_one(".box", VerticalScroll).mount(shown, after="#fields")
+        self.query_one(".box", VerticalScroll).mount(shown, after="#form-note")
         self._fit_soon()
 
     @on(Input.Changed)
+    @on(Pick.Changed)
     def _fit_soon(self) -> None:
         values = self.values
         wanted = tuple(values.get(name, "") for name in self.FIT_OF)
         if wanted != self._fit_of:
             self._fit_of = wanted
             self.set_timer(SETTLED_S, lambda: self._fit_if(wanted, values))
+
+    def fit_again(self) -> None:
+        """Something that no field holds has changed."""
+        if self._fit_of:
+            self._estimate(self._fit_of, self.values)
 
     def _fit_if(self, wanted: tuple[str, ...], values: dict[str, str]) -> None:
         """Not while somebody types."""
@@ -65,40 +85,49 @@ class FitForm(FormScreen[ResultT]):
     @work(thread=True, exit_on_error=False, exclusive=True, group="fit")
     def _estimate(self, wanted: tuple[str, ...], values: dict[str, str]) -> None:
         try:
-            text = self._fit_text(values)
+            lines = self._fit_lines(values)
         except Exception:  # noqa: BLE001 - a model that is half typed is none; enter will say it loudly
-            text = ""
-        self.post_message(self.Fits(wanted, text))
+            lines = []
+        self.post_message(self.Fits(wanted, tuple(lines)))
 
-    def _fit_text(self, values: dict[str, str]) -> str:
+    def _fit_lines(self, values: dict[str, str]) -> list[str]:
         from contextlib import closing
 
-        from backends.catalog.reader import USER_FILE
-        from backends.catalog.resolve import resolve_model
+        from backends.jobs.prospect import prospect
         from backends.telemetry.sampler import Sampler
+        from fada_tui.screens.fittext import prospect_lines
 
-        home = self.fit_home()
-        if not values.get("model") or values.get("server"):
-            return ""
-        with closing(connect(home.fada_db, read_only=True)) as tracker:
-            model = resolve_model(values["model"], tracker)
-        method, precision, batch = self.question(values)
-        question = Question(model.source, model.name, method, precision, batch)
+        home, models = self.fit_home(), self.models(values)
+        if not models or values.get("server"):
+            return []
+        question = self.question(values)
+        with Sampler(home) as sampler:
+            sample = sampler.sample({})
         with closing(connect(home.runs_db, read_only=True)) as runs:
-            card = card_memory(Sampler(home).sample().gpus)
-            return fit_words(ask(question, runs, card, home.root / USER_FILE))
+            found = [
+                prospect(home, runs, one, sample, self.training(values))
+                for one in (about_model(home, question, model) for model in models)
+            ]
+        # Of several the one that takes most is told: where that fits, all do.
+        most = max(found, key=lambda one: one.here.interval[1])
+        lines = prospect_lines(most, self.method_words(values))
+        name = models[found.index(most)]
+        return [f"the largest of them, {name}:", *lines] if len(models) > 1 else lines
 
     @on(Fits)
     def _fits(self, event: Fits) -> None:
         if event.of == self._fit_of:
             shown = self.query_one("#fit", Static)
-            shown.update(Content(printable(event.text)))
-            shown.display = bool(event.text)
+            shown.update(Content("\n".join(map(printable, event.lines))))
+            shown.display = bool(event.lines)
 
 
-def fit_words(answer: Answer) -> str:
-    """One line: the likely size, the interval, and the card."""
-    low, likely, high = (end / GIB for end in answer.interval)
-    seen = f", by #{answer.corrected.runs[0]}" if answer.corrected else ""
-    sign = {"fits": "✓ ", "tight": "~ ", "too large": "✗ "}.get(answer.verdict, "")
-    return f"{sign}VRAM: likely {likely:.1f} GiB ({low:.1f} to {high:.1f}{seen}); {answer.words}"
+def about_model(home: Home, question: Question, model: str) -> Question:
+    """The question with what a spec would say of the model; it reads the disk.
+
+    Raises:
+        ModelError: There is no such model, or none that can be loaded.
+    """
+    from backends.jobs.prospect import model_facts
+
+    return replace(question, **model_facts(home, model))

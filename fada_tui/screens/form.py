@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -20,13 +20,17 @@ from textual.widgets import Input, Label, Static
 
 from fada_tui.screens.confirm import Choice, ConfirmScreen
 from fada_tui.screens.failing import TellsFailures
+from fada_tui.screens.pick import Fold, Pick
 from fada_tui.sources.trouble import explain
 from fada_tui.text import as_meant, printable
 
 
 @dataclass(frozen=True)
 class Field:
-    """One line of a form; ``kind`` is text, path or integer."""
+    """One value of a form; ``kind`` is text, path, integer, number or pick.
+
+    A pick is one of ``choices``, which left and right change; a text's choices are proposed while it is typed.
+    """
 
     name: str
     label: str
@@ -34,9 +38,19 @@ class Field:
     hint: str = ""
     kind: str = "text"
     choices: tuple[str, ...] = ()
+    help: str = ""
+    """Said below the fields while it has the focus."""
+    beside: bool = False
+    """On the line of the field before it."""
+    rare: bool = False
+    """Folded away until somebody asks for it."""
 
 
 ResultT = TypeVar("ResultT")
+TALL = 34
+"""Lines of a terminal that shows rare fields below the others; in a smaller one they take their place."""
+_RESTRICT = {"integer": r"[0-9]*", "number": r"[0-9.eE+-]*"}
+"""What can be typed at all."""
 
 
 class Question(Exception):
@@ -64,7 +78,12 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
         Binding("escape", "leave", "cancel"),
         Binding("down", "step(1)", "next", priority=True),
         Binding("up", "step(-1)", "previous", priority=True),
+        # With priority, as a key that follows at once is else handed to the field that is being left.
+        Binding("tab", "hop(1)", "next", priority=True, show=False),
+        Binding("shift+tab", "hop(-1)", "previous", priority=True, show=False),
         Binding("ctrl+s", "submit", "submit"),
+        Binding("enter", "submit", "submit", show=False),
+        Binding("ctrl+o", "fold", "more"),
     ]
 
     @dataclass
@@ -96,6 +115,10 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
         """Check the values and do it; called in a thread. Raises what explains itself."""
         raise NotImplementedError
 
+    def keys(self) -> str:
+        """In the lower border, where they can be seen however long the form is."""
+        return f"enter {self.VERB} · tab ↓ ↑ move · → takes a proposal · esc leaves"
+
     def entered(self) -> None:
         """Enter was pressed; called before the values are submitted."""
 
@@ -106,27 +129,56 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="box", can_focus=False) as box:
             box.border_title = Content(printable(self._title_text))
+            box.border_subtitle = Content(self.keys())
             with Vertical(id="fields"):
-                for field in self.fields:
-                    yield field_row(field)
+                yield from self._rows(rare=False)
+            if any(field.rare for field in self.fields):
+                yield Fold([field.label for field in self.fields if field.rare], id="fold", classes="field")
+                with Vertical(id="rare") as folded:
+                    folded.display = False
+                    yield from self._rows(rare=True)
             yield Static(Content(printable(self._note)), classes="help", id="form-note")
             yield Static("", classes="problem", id="problem")
-            keys = f"enter {self.VERB} · tab ↓ ↑ move · → takes a proposal · esc leaves"
-            yield Label(Content(keys), classes="help")
 
     def on_mount(self) -> None:
         # Not focus(): that waits until the app is idle, and a key typed meanwhile would go elsewhere.
         self.set_focus(self.first_field())
         self._propose()
 
-    def first_field(self) -> Input:
+    def first_field(self) -> Input | Pick:
         """The first field that has to be filled in and is not."""
         values = self.values
         empty = (field.name for field in self.fields if not values[field.name] and not field.hint)
-        return self.input_of(next(empty, self.fields[1].name))
+        return self.field_of(next(empty, self.fields[1].name))
 
     def input_of(self, name: str) -> Input:
         return self.query_one(f"#field-{name}", Input)
+
+    def field_of(self, name: str) -> Input | Pick:
+        """What holds the value of any field."""
+        found = self.query_one(f"#field-{name}")
+        assert isinstance(found, Input | Pick)
+        return found
+
+    def _rows(self, *, rare: bool) -> Iterator[Horizontal]:
+        """A line for each field of the page, or for a field and those beside it."""
+        lines: list[list[Field]] = []
+        for field in self.fields:
+            if field.rare == rare:
+                if field.beside and lines:
+                    lines[-1].append(field)
+                else:
+                    lines.append([field])
+        return (field_row(*line) for line in lines)
+
+    @on(events.DescendantFocus)
+    def _explain(self, event: events.DescendantFocus) -> None:
+        """What the field means that has the focus, in place of the form's own note."""
+        if not any(field.help for field in self.fields):
+            return
+        helps = {f"field-{field.name}": field.help for field in self.fields}
+        text = helps.get(event.widget.id or "") or self._note
+        self.query_one("#form-note", Static).update(Content(printable(text)))
 
     @work(thread=True, exit_on_error=False)
     def _propose(self) -> None:
@@ -146,17 +198,18 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
         stood = self.focused
         untouched = stood is self.first_field()
         for name, value in event.values.items():
-            self.input_of(name).value = printable(value)
+            self.field_of(name).value = printable(value)
         self.fields = tuple(replace(field, value=event.values.get(field.name, field.value)) for field in self.fields)
         if untouched:
             here = self.first_field()
             self.set_focus(here)
-            here.select_all()
+            if isinstance(here, Input):
+                here.select_all()
 
     @property
     def values(self) -> dict[str, str]:
         """What is written in each field; what was only shown in place of its own text counts as that text."""
-        return {field.name: as_meant(field.value, self.input_of(field.name).value.strip()) for field in self.fields}
+        return {field.name: as_meant(field.value, self.field_of(field.name).value.strip()) for field in self.fields}
 
     @on(Input.Submitted)
     def action_submit(self) -> None:
@@ -207,13 +260,46 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A key to the next field that comes before there are fields is no such key yet: it is kept in its turn."""
-        return action != "step" or self.focused is not None
+        return action not in ("step", "hop") or self.focused is not None
 
-    def action_step(self, steps: int) -> None:
+    def action_hop(self, steps: int) -> None:
         if steps > 0:
             self.focus_next()
         else:
             self.focus_previous()
+
+    def action_step(self, steps: int) -> None:
+        """Up and down a line, staying in the column; after the last line comes the first."""
+        chain = self.focus_chain
+        places = [[one for one in chain if row in one.ancestors_with_self] for row in self.query(".field")]
+        lines = [line for line in places if line]
+        here = next((at for at, line in enumerate(lines) if self.focused in line), None)
+        if here is None:
+            self.focus_next() if steps > 0 else self.focus_previous()
+            return
+        column = lines[here].index(self.focused) if self.focused else 0
+        line = lines[(here + steps) % len(lines)]
+        self.set_focus(line[min(column, len(line) - 1)])
+
+    @on(Fold.Wanted)
+    def action_fold(self) -> None:
+        """Show the rare fields, or put them away again."""
+        for fold in self.query(Fold):
+            folded = self.query_one("#rare")
+            folded.display = fold.open = not folded.display
+            self._page()
+            if folded.display:
+                self.set_focus(next(iter(folded.query("Input, Pick"))))
+            else:
+                self.set_focus(fold)
+
+    def on_resize(self) -> None:
+        self._page()
+
+    def _page(self) -> None:
+        """Where there is no room for all fields, the rare ones are a page of their own."""
+        for fold in self.query(Fold):
+            self.query_one("#fields").display = not fold.open or self.size.height >= TALL
 
     def action_leave(self) -> None:
         if self._busy:
@@ -222,12 +308,15 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
         self.dismiss(None)
 
 
-def field_row(field: Field) -> Horizontal:
-    """A field's label and its input, on one line."""
-    return Horizontal(Label(Content(printable(field.label))), _input(field), classes="field")
+def field_row(*fields: Field) -> Horizontal:
+    """A line: each field's label and its input."""
+    parts = [part for field in fields for part in (Label(Content(printable(field.label))), _input(field))]
+    return Horizontal(*parts, classes="field")
 
 
-def _input(field: Field) -> Input:
+def _input(field: Field) -> Input | Pick:
+    if field.kind == "pick":
+        return Pick(field.choices, field.value, id=f"field-{field.name}")
     suggester: Suggester | None = None
     if field.kind == "path":
         from fada_tui.screens.paths import PathSuggester
@@ -242,7 +331,7 @@ def _input(field: Field) -> Input:
         placeholder=field.hint,
         id=f"field-{field.name}",
         suggester=suggester,
-        restrict=r"[0-9]*" if field.kind == "integer" else None,
+        restrict=_RESTRICT.get(field.kind),
     )
 
 

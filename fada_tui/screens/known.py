@@ -6,16 +6,18 @@ Everything here reads the disk: it is called in a worker thread.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from db.home import Home
 from db.runs.queries import list_runs, scores
 from db.runs.rows import Run, Score
 from db.tracker.errors import EditError
+from db.tracker.measured import Measured, measured
 from db.tracker.proposals import proposals
 from db.tracker.queries import history, model_detail
 from db.tracker.rows import Change, Model, ModelDetail, Proposal
+from fada_tui.screens.weights import Weights, weights
 
 HISTORY = 50
 
@@ -31,6 +33,9 @@ class Known:
     history: tuple[Change, ...]
     catalog: dict[str, Any] | None
     fits: tuple[Fit, ...] = ()
+    weights: tuple[Weights, ...] = ()
+    measured: tuple[Measured, ...] = ()
+    """What runs on this machine took: training times, sizes of exports."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ def read_known(
         tuple(history(tracker, limit=HISTORY, model=detail.model.name)),
         (found := _catalog(detail.model, home, memory_total)),
         _fits(found, runs, home, memory_total),
+        weights(found),
+        measured(runs, names),
     )
 
 
@@ -82,19 +89,21 @@ def _fits(
     from backends.catalog.reader import USER_FILE
     from backends.estimate.ask import ask, usual
     from backends.estimate.memory import has_driver
+    from backends.estimate.recorded import usual_images
 
     if catalog is None or catalog["loader"] not in ("transformers", "environment"):
         return ()
     card = memory_total if has_driver() else None
     variants = [(one["name"], one["repo"]) for one in catalog["variants"]] or [("", catalog["repo"])]
+    sizes = usual_images(runs)
     fits = []
     for variant, repo in variants:
-        for work, question in usual(repo or "", repo or "") if repo else ():
+        for work, question in usual(repo, catalog["name"]) if repo else ():
+            question = replace(question, loader=catalog["loader"], image_sizes=sizes[1] if sizes else ())
             if catalog["loader"] == "environment" and question.method:
                 continue  # only its makers' own code trains it
             answer = ask(question, runs, card, home.root / USER_FILE)
-            seen = answer.corrected.runs[0] if answer.corrected else None
-            fits.append(Fit(variant, work, *answer.interval, answer.verdict, seen))
+            fits.append(Fit(variant, work, *answer.interval, answer.verdict, answer.run))
     return tuple(fits)
 
 
@@ -104,4 +113,9 @@ def _catalog(model: Model, home: Home, memory_total: int | None) -> dict[str, An
 
     catalog = load_catalog(home.root / USER_FILE)
     entry = next((found for name in (model.name, *model.aliases) if (found := catalog.find(name))), None)
-    return entry.to_dict(*availability(entry, memory_total)) if entry else None
+    if entry is None:
+        return None
+    from backends.jobs.remote_code import agreed_words
+
+    said = entry.to_dict(*availability(entry, memory_total, home=home.root))
+    return said | {"agreed": agreed_words(home, entry.repo, *(one.repo for one in entry.variants))}

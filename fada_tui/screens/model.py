@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fada_tui.screens.dashboard import Dashboard
 
 # Cut between two keys at 80 columns.
-_KEYS = "esc · s status · n note · A alias · p proposal · e eval · f fine-tune · u undo · y copy"
+_KEYS = "esc · s status · n note · A alias · p proposal · e eval · f fine-tune · d download · u undo · y copy"
 
 
 class ModelScreen(LiveScreen):
@@ -36,6 +36,7 @@ class ModelScreen(LiveScreen):
         ("n", "act('note')", "note"),
         ("e", "act('evaluate')", "evaluate"),
         ("f", "act('finetune')", "fine-tune"),
+        ("d", "act('download')", "download"),
         ("p", "act('proposal')", "proposal"),
         ("A", "act('alias')", "alias"),
         ("u", "act('undo')", "undo"),
@@ -87,6 +88,10 @@ def _finetune(panel: Dashboard, known: Known) -> None:
     jobs.finetune_model(panel, known.detail.model)
 
 
+def _download(panel: Dashboard, known: Known) -> None:
+    jobs.download_model(panel, known.detail.model)
+
+
 _ACTIONS: dict[str, Callable[[Dashboard, Known], None]] = {
     "status": _status,
     "note": _note,
@@ -94,6 +99,7 @@ _ACTIONS: dict[str, Callable[[Dashboard, Known], None]] = {
     "proposal": _proposal,
     "evaluate": _evaluate,
     "finetune": _finetune,
+    "download": _download,
     "undo": lambda panel, known: tracking.undo(panel),
     "redo": lambda panel, known: tracking.redo(panel),
 }

@@ -13,6 +13,7 @@ from db.tracker.queries import ABSENT_TITLE
 from db.tracker.rows import Change, DocumentScore, Model, Proposal
 from fada_tui.format import duration, number, score
 from fada_tui.screens.known import Fit, Known
+from fada_tui.screens.weights import Weights, weights_text
 from fada_tui.text import printable
 from fada_tui.widgets.line import Line, Row, left, spread, wrap
 from fada_tui.widgets.runlines import alarm_lines, score_lines
@@ -33,10 +34,10 @@ def known_rows(known: Known, width: int) -> list[Row]:
         ("Scores", _scores(model, known.scores, width)),
         ("Runs", _runs(known.runs, width)),
         ("Checklist", _checklist(known, width)),
-        ("Fine-tuning", _routes(known.detail.finetune, width)),
-        ("Mobile export", _routes(known.detail.mobile, width)),
+        ("Fine-tuning", _routes(known.detail.finetune, width) + _measured(known, "finetune", width)),
+        ("Mobile export", _routes(known.detail.mobile, width) + _measured(known, "convert", width)),
         ("Papers", [line for paper in known.detail.papers for line in _folded("  ", paper, width)]),
-        ("Catalogue", _catalogue(known.catalog, width)),
+        ("Catalogue", [*_catalogue(known.catalog, width), *_weights(known.weights, width)]),
         ("VRAM, estimated (GiB: likely, and least to most)", _fits(known, width)),
         ("History", [line for change in known.history for line in change_lines(change, width)]),
     ]
@@ -135,6 +136,16 @@ def _routes(routes: Iterable[dict[str, str]], width: int) -> list[Line]:
     return lines
 
 
+def _measured(known: Known, kind: str, width: int) -> list[Line]:
+    """What runs on this machine took, beside what the note says."""
+    return [
+        line
+        for one in known.measured
+        if one.kind == kind
+        for line in _folded(f"  {left('here', _LABEL)} ", f"{one.words}, #{one.run}", width)
+    ]
+
+
 def _catalogue(catalog: dict[str, Any] | None, width: int) -> list[Line]:
     if catalog is None:
         return _folded("  ", "no entry; add one to catalog.toml in HOME, or give a hub id or a local folder", width)
@@ -147,6 +158,8 @@ def _catalogue(catalog: dict[str, Any] | None, width: int) -> list[Line]:
         "parameters": size,
         "sizes": ", ".join(f"{one['name']} {one['repo']}" for one in catalog["variants"]),
         "needs": ", ".join(catalog["requires"]),
+        "environment": catalog["environment"],
+        "agreed": catalog.get("agreed"),
         "note": catalog["note"],
     }
     lines = [line for name, text in facts.items() if text for line in _folded(f"  {left(name, _LABEL)} ", text, width)]
@@ -157,6 +170,16 @@ def _catalogue(catalog: dict[str, Any] | None, width: int) -> list[Line]:
     if catalog["instead"]:
         lines += _folded(f"  {left('instead', _LABEL)} ", catalog["instead"], width)
     return lines
+
+
+def _weights(weights: Iterable[Weights], width: int) -> list[Line]:
+    return [
+        line
+        for one in weights
+        for line in _folded(
+            f"  {left('weights' if not one.variant else one.variant, _LABEL)} ", weights_text(one), width, token=""
+        )
+    ]
 
 
 def _fits(known: Known, width: int) -> list[Line]:

@@ -48,13 +48,25 @@ def for_finetune(home: Home, suggestion: Suggestion) -> Values:
     Raises:
         sqlite3.Error: runs.db cannot be read.
     """
-    values = _model(suggestion)
+    values = _model(suggestion) | _as_trained(suggestion)
     found = _trained_on(suggestion.spec)
     if not found and home.runs_db.exists():
         with closing(connect(home.runs_db, read_only=True)) as conn:
             runs = list_runs(conn, limit=HISTORY)
         found = next(filter(None, _known_training_data(runs[::-1])), {})
     return {**values, **found}
+
+
+def _as_trained(suggestion: Suggestion) -> Values:
+    """The settings of a fine-tune that is to be done again, with changes."""
+    from backends.jobs.launch_finetune import settings_of
+    from backends.jobs.presets import Preset
+    from fada_tui.screens.finetunefields import preset_values
+
+    training, model = suggestion.spec.get("training"), suggestion.spec.get("model") or {}
+    if not suggestion.again or not training:
+        return {}
+    return preset_values(Preset("", settings_of(training), model.get("precision"), own=True))
 
 
 def _known_training_data(newest_first: list[Run]) -> Iterator[Values]:

@@ -19,6 +19,8 @@ class Suggestion:
     adapter: int | None = None
     """The fine-tune whose result is evaluated."""
     spec: dict[str, Any] = field(default_factory=dict)
+    again: bool = False
+    """The settings of ``spec``, a fine-tune's, are proposed too."""
 
 
 def suggest(selection: Selection, view: RunView | None, tracker: Tracker | None) -> Suggestion:

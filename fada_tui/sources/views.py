@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from backends.telemetry.rules import Alert
 from backends.telemetry.sample import Telemetry
 from db.runs.rows import ACTIVE_STATES, WAITING_STATES, Message, MetricPoint, MetricSummary, Prediction, Run, Score
+from db.runs.telemetry import Mark, Span
 from db.tracker.rows import Item, Model, Proposal, Tracker
 
 
@@ -112,11 +114,29 @@ class RunList:
 
 
 @dataclass(frozen=True)
+class History:
+    """A longer time in stretches, and where runs began and ended in it."""
+
+    since: float
+    until: float
+    spans: tuple[Span, ...] = ()
+    marks: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True)
 class TelemetryView:
     """Samples of the last minutes, oldest first; ``recorded`` where the dispatcher made them."""
 
     samples: tuple[Telemetry, ...] = ()
     recorded: bool = False
+    alerts: tuple[Alert, ...] = ()
+    """Those that are up, the newest first."""
+    bell: bool = True
+    """Whether one that is raised is to be heard."""
+    history: History | None = None
+    """Where it was asked for."""
+    replay: str = ""
+    """What is played back instead of what is now: where in it, in a few words."""
 
     @property
     def newest(self) -> Telemetry | None:

@@ -18,8 +18,8 @@ from fada_tui.commands.command import Command
 from fada_tui.format import NA, count, percent, size_pair
 from fada_tui.sources.views import RunList, Selection, TelemetryView
 from fada_tui.widgets.braille import spark
-from fada_tui.widgets.gpupane import short_name
-from fada_tui.widgets.line import Line, changed_columns, clip, line_width, spread, strip_of
+from fada_tui.widgets.gpulines import short_name
+from fada_tui.widgets.line import Line, changed_columns, clip, cut, line_width, spread, strip_of
 from fada_tui.widgets.theme import SURFACE
 
 if TYPE_CHECKING:
@@ -97,9 +97,19 @@ class TopBar(OneLine):
         if self.trouble:
             self.line = clip(((" ⚠ ", "alarm"), (self.trouble, "alarm")), width)
             return
-        left = self._counts(width)
-        end = self._machine(width - line_width(left) - 2)
+        alert = self._alert(width)
+        left = self._counts(width - line_width(alert))
+        end = (*alert, *self._machine(width - line_width(left) - line_width(alert) - 2))
         self.line = spread(left, end, width)
+
+    def _alert(self, width: int) -> Line:
+        """The newest alert and how many more; it leaves a third of the line to what is running."""
+        alerts = self.telemetry.alerts
+        if not alerts:
+            return ()
+        more = f" (+{len(alerts) - 1})" if len(alerts) > 1 else ""
+        room = max(12, width * 2 // 3 - len(more) - 4)
+        return ((f"⚠ {cut(alerts[0].text, room)}{more}  ", "alarm"),)
 
     def _counts(self, width: int) -> Line:
         """What there is to do stays; where there is no room for all, what is nought goes first, then the models."""
@@ -121,7 +131,7 @@ class TopBar(OneLine):
         if newest is None:
             return ()
         if newest.gpus:
-            gpu = newest.gpus[0]
+            gpu = next((one for one in newest.gpus if one.reason is None), newest.gpus[0])
             history = [sample.gpus[0].utilisation or 0.0 for sample in self.telemetry.samples if sample.gpus]
             name = short_name(gpu.name)
             parts = [

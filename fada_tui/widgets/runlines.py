@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from db.runs.rows import Alarm, Message, Prediction, Run, Score
-from fada_tui.format import count, duration, interval, measured, number, percent, rate, score, size
+from fada_tui.format import count, duration, interval, measured, number, percent, rate, score, size, size_pair
 from fada_tui.sources.views import RunView
 from fada_tui.widgets.braille import bar
 from fada_tui.widgets.line import Line, cut, left, right, spread, wrap
@@ -40,6 +40,8 @@ def progress_line(run: Run, width: int) -> Line | None:
         return None
     total = f"/{run.total:,}" if run.total else ""
     figure = f" {run.unit or 'step'} {run.done:,}{total}"
+    if run.unit == "bytes":
+        figure = f" {size_pair(run.done, run.total)}" if run.total else f" {size(run.done)}"
     if run.is_active:
         figure += f"  {rate(run.rate, run.unit)}"
     share = right(percent(run.fraction), 5) if run.total else ""
@@ -61,6 +63,19 @@ def memory_lines(view: RunView, width: int) -> list[Line]:
     if view.max_seconds:
         parts.append(f"at most {duration(view.max_seconds)}")
     return [((text, "dim"),) for text in wrap("  ".join(parts), width, limit=2)] if parts else []
+
+
+def environment_lines(view: RunView, width: int) -> list[Line]:
+    """Where a model of old code runs, and which code of its own a person has agreed to."""
+    model = view.spec.get("model") or {}
+    if not model.get("environment"):
+        return []
+    code = model.get("remote_code")
+    agreed = "no code of its own"
+    if code:
+        agreed = f"own code {str(code.get('digest'))[:12]}, agreed {str(code.get('agreed'))[:10]}"
+    text = f"in {model['environment']}, {agreed}"
+    return [(("env ", "dim"), (cut(text, max(width - 4, 0)), ""))]
 
 
 def label_lines(run: Run, width: int) -> list[Line]:

@@ -73,6 +73,7 @@ class RunPane(LineView):
             lines.append(bar)
         lines += runlines.memory_lines(view, width)
         lines += runlines.label_lines(view.run, width)
+        lines += runlines.environment_lines(view, width)
         lines += runlines.failure_lines(view, width)
         overall = view.overall
         scores = [*runlines.score_lines(overall, width), *runlines.alarm_lines(overall, width, 3 if height < 30 else 8)]

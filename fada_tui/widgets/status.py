@@ -46,7 +46,9 @@ def state_span(run: Run) -> tuple[str, str]:
 
 
 def what(run: Run) -> str:
-    """``eval gt``, ``finetune``, ``tool``."""
+    """``eval gt``, ``finetune``, ``tool``; a tool that has a name of its own is called by it."""
+    if run.kind == "tool":
+        return run.task or "tool"
     return f"{run.kind} {run.task}" if run.task else run.kind
 
 

@@ -293,3 +293,32 @@ def test_notes_say_nothing_twice(
 ) -> None:
     model = replace(find_models(tracker_db, "Molmo-7B")[0], notes=notes)
     assert proposed_notes(model, Proposal("Molmo-7B", "TODO", "Tested", 1, "gt", 0.0, words)) == wanted
+
+
+# ------------------------------------------------------------------ before and after a fine-tune
+def asked(runs: Runs, run: int, sha256: str = "same", summary: dict[str, object] | None = None) -> None:
+    spec = {"data": {"sha256": sha256}, "generation": {"batch_size": 8}, "model": {"revision": None}}
+    runs.conn.execute(
+        "UPDATE runs SET spec = ?, summary = ? WHERE id = ?", (json.dumps(spec), json.dumps(summary or {}), run)
+    )
+
+
+def test_a_tuned_model_is_proposed_with_the_score_of_its_base(tracker_db: sqlite3.Connection) -> None:
+    runs = Runs()
+    for run, value, from_run, sha256 in ((1, 0.31, None, "same"), (2, 0.9, None, "other"), (4, 0.811, 3, "same")):
+        runs.score(runs.add(run, "Qwen2-VL-2B", from_run=from_run, ended=float(run)), value=value)
+        asked(runs, run, sha256)
+    asked(
+        runs, runs.add(3, "Qwen2-VL-2B", None, kind="finetune", ended=3.0), summary={"seconds": 3900.2, "samples": 60}
+    )
+    found = proposals(tracker_db, runs.conn)["Qwen2-VL-2B"]
+    assert (found.status, found.run) == ("Fine-tuned", 4)
+    assert found.words is not None and found.words.startswith("31.0 → 81.1% GT (600 samples)")
+    (stated,), _ = scores_in_prose(found.words, "Fine-tuned")
+    assert (stated.value, stated.n) == (0.811, 600)
+
+
+def test_a_fine_tune_alone_proposes_how_long_it_took_here(tracker_db: sqlite3.Connection) -> None:
+    runs = Runs()
+    asked(runs, runs.add(3, "Qwen2-VL-2B", None, kind="finetune"), summary={"seconds": 3900.2, "samples": 60})
+    assert proposals(tracker_db, runs.conn)["Qwen2-VL-2B"].words == "trained in 1 h 05 min (60 samples)"

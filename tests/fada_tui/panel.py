@@ -8,13 +8,15 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from backends.telemetry.sample import Gpu, GpuProcess, Host, HostJob, Telemetry
+from backends.telemetry.rules import Alert
+from backends.telemetry.sample import Gpu, GpuProcess, Host, HostJob, Mig, Telemetry, Xid
 from db.home import Home
 from db.runs.rows import Alarm, Message, MetricPoint, Prediction, Run, Score
+from db.runs.telemetry import Mark, Span
 from db.tracker.rows import DocumentScore, Item, Model, Section, Tracker
 from fada_tui.app import PanelApp
 from fada_tui.messages import RunLoaded, RunsLoaded, TelemetryLoaded, TrackerLoaded
-from fada_tui.sources.views import Failure, RunList, RunView, TelemetryView
+from fada_tui.sources.views import Failure, History, RunList, RunView, TelemetryView
 
 GIB = 1 << 30
 NOWHERE = Home(Path("/nonexistent/fada"))
@@ -176,6 +178,68 @@ GPU_NA = TelemetryView(
         gpu_sample(0.5, utilisation=None, memory_used=None, memory_total=None, power_w=None, temperature_c=None),
     )
 )  # fmt: skip
+_SPARE = Gpu(1, "NVIDIA RTX A2000", "GPU-1", 0.1, GIB, 12 * GIB, 20.0, 70.0, 41.0)
+_AWAY = dict.fromkeys(("utilisation", "memory_used", "memory_total", "power_w", "temperature_c"))
+LOST = TelemetryView(
+    (
+        gpu_sample(0.97),
+        replace(
+            gpu_sample(0.0, reason="GPU 0: lost: it fell off the bus (`sudo dmesg | grep Xid` tells why)", **_AWAY),
+            time=1001.0,
+            xids=(Xid(1000.5, 0, 79, "the card fell off the bus: power, heat, a loose card or riser"),),
+        ),
+    ),
+    True,
+    (Alert("card:0", "card", "GPU 0: lost: it fell off the bus", 1001.0),),
+)
+HUNG = TelemetryView(
+    (
+        gpu_sample(0.97),
+        replace(
+            gpu_sample(0.0, reason="GPU 0: the driver does not answer", **_AWAY),
+            reason="the NVIDIA driver has not answered for 12 s",
+            silent_s=12.0,
+        ),
+    )
+)
+TWO_CARDS = TelemetryView((replace(gpu_sample(0.97), gpus=(*gpu_sample(0.97).gpus, _SPARE)),), True)
+DIVIDED = TelemetryView(
+    (
+        gpu_sample(
+            0.0,
+            utilisation=None,
+            missing={"utilisation": "not told while the card is divided (MIG)"},
+            mig=(
+                Mig(0, "NVIDIA H100 MIG 3g.40gb", "MIG-0", 12 * GIB, 40 * GIB),
+                Mig(1, "NVIDIA H100 MIG 1g.10gb", "MIG-1", None, None),
+            ),
+        ),
+    )
+)
+NOT_TOLD = TelemetryView(
+    (
+        gpu_sample(
+            0.5,
+            power_w=None,
+            fan=None,
+            processes=(GpuProcess(100, None, "me", 12),),
+            missing={
+                "power_w": "this card does not tell",
+                "fan": "this card does not tell",
+                "process_memory": "under WSL the driver does not tell what each process holds",
+            },
+        ),
+    )
+)
+_HOURS = tuple(
+    Span(60.0 * minute, gpu, (minute % 50) / 50, (minute % 32) * GIB, 32 * GIB, 4.0 * minute, 40.0 + minute / 2)
+    for minute in range(60)
+    if not 20 <= minute < 30
+    for gpu in (-1, 0)
+)
+LONG = replace(
+    GPU, history=History(0.0, 3600.0, _HOURS, (Mark(300.0, 11, True), Mark(1200.0, 11, False), Mark(1800.0, 12, True)))
+)
 NO_GPU = TelemetryView(
     tuple(
         Telemetry(1000.0 + i, (), "no NVIDIA driver (libnvidia-ml.so.1 was not found)", replace(_HOST, cpu=i / 60))

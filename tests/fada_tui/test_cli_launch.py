@@ -171,3 +171,14 @@ def test_a_damaged_index_is_said_and_rebuilt(panel_home: Home, capsys: pytest.Ca
             assert answer["runs"] == 1 and (panel_home.root / answer["damaged"]).exists()
         else:
             assert [job["id"] for job in answer] == [1] and "the damaged one is kept as runs.db.damaged-" in said.err
+
+
+def test_a_fine_tune_like_another(fada: Run, checkpoint: Path, data: Path) -> None:
+    assert "no model" in refused(fada, "finetune")["message"]
+    assert "needs data" in refused(fada, "finetune", str(checkpoint))["message"]
+    assert "no run #7" in refused(fada, "finetune", "--like", "7")["message"]
+    base = ["finetune", str(checkpoint), "--data", str(data)]
+    assert "write it as name=value,value" in refused(fada, *base, "--sweep", "lr")["message"]
+    assert "both set and swept" in refused(fada, *base, "--set", "lr=1", "--sweep", "learning_rate=1,2")["message"]
+    assert "one of trackio" in refused(fada, *base, "--set", "report_to=tensorboard")["message"]
+    assert "no precision" in refused(fada, *base, "--precision", "half")["message"]

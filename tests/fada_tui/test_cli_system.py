@@ -19,7 +19,7 @@ import pytest
 from backends.telemetry.sample import Gpu, GpuProcess, Host, HostJob, Telemetry
 from db.connect import connect
 from db.home import Home
-from fada_tui.cli import checks, run, system
+from fada_tui.cli import checks, gpu, run
 from fada_tui.cli.checks import all_checks
 from fada_tui.cli.context import Context
 
@@ -77,14 +77,14 @@ def _sample(**changes: Any) -> Telemetry:
 
 
 def test_a_sample_as_text_shows_the_unsupported_as_such_and_no_escapes() -> None:
-    text = system._sample_text(_sample())
+    text = gpu.sample_text(_sample())
     assert "97 %  21.0/32.0 GiB  412 W  n/a" in text
     assert "\x1b" not in text
     assert "#12" in text
     assert "ada" in text
     assert "run #12 holds 2.0 GiB" in text
-    assert "GPU 0 97 %" in system._sample_line(_sample())
-    assert "GPU 0 gone" in system._sample_line(_sample(reason="gone"))
+    assert "GPU 0 97 %" in gpu.sample_line(_sample())
+    assert "GPU 0 gone" in gpu.sample_line(_sample(reason="gone"))
 
 
 @pytest.mark.parametrize("form", [["--json"], []])

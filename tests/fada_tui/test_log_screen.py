@@ -140,7 +140,9 @@ async def test_a_window_that_comes_behind_the_one_asked_for_does_not_lead_away_f
         assert first_line(app) == "made 0"
 
 
-async def test_a_log_that_grows_is_followed_even_where_its_scrolling_is_told_in_between(log: Path, until: Until) -> None:
+async def test_a_log_that_grows_is_followed_even_where_its_scrolling_is_told_in_between(
+    log: Path, until: Until
+) -> None:
     app, shown = screen(log)
     async with app.run_test(size=(80, 24)) as pilot:
         app.push_screen(shown)

@@ -152,3 +152,23 @@ async def test_forms_fill_themselves_and_leave_alone_what_was_typed(
         form.post_message(EvaluateForm.Proposed({"data": "late"}))
         await pilot.pause()
         assert form.values["data"] == "typed"
+
+
+def test_a_fine_tune_done_again_is_proposed_with_its_settings(home: Home, tmp_path: Path) -> None:
+    made = files(tmp_path / "data", "train", "val")
+    spec = finetune_spec(made)
+    spec["training"] |= {"max_steps": 30, "learning_rate": 1e-3, "lora": {"r": 4, "targets": "both"}}
+    spec["model"]["precision"] = "fp32"
+    plain, again = (for_finetune(home, Suggestion(spec=spec, again=again)) for again in (False, True))
+    assert "steps" not in plain
+    told = {name: again[name] for name in ("method", "steps", "lr", "r", "targets", "precision", "data", "shuffle")}
+    assert told == {
+        "method": "full",
+        "steps": "30",
+        "lr": "0.001",
+        "r": "4",
+        "targets": "both",
+        "precision": "fp32",
+        "data": str(made["train"]),
+        "shuffle": "true",
+    }

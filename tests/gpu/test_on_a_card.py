@@ -3,54 +3,37 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import fields
 from pathlib import Path
 
-import psutil
-import pytest
-
-from backends.jobs.launch import enqueue_eval, enqueue_finetune
+from backends.jobs.launch import enqueue_eval
+from backends.jobs.launch_finetune import enqueue_finetune
 from backends.jobs.queue import wait
+from backends.models.device import versions
 from backends.telemetry.sampler import Sampler
 from db.connect import connect
 from db.home import Home
 from db.runs.queries import latest_samples, scores
-from fada_tui.cli.context import Context
+from tests.gpu.card import NEEDS_A_CARD
+from tests.gpu.seen import record
+from tests.gpu.table import MACHINE
 
-
-def card_works() -> bool:
-    tool = shutil.which("nvidia-smi")
-    return tool is not None and subprocess.run([tool, "-L"], capture_output=True, check=False).returncode == 0
-
-
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.slow,
-    pytest.mark.xdist_group("heavy"),
-    pytest.mark.skipif(not card_works(), reason="no NVIDIA card: nothing here was tested on one"),
-]
-
-
-@pytest.fixture
-def card_home(tmp_path: Path) -> Iterator[Home]:
-    home = Home(tmp_path / "home")
-    Context(home).prepare()
-    yield home
-    for process in psutil.process_iter(["cmdline"]):
-        if str(home.root) in (process.info["cmdline"] or []):
-            process.kill()
+pytestmark = NEEDS_A_CARD
 
 
 def test_the_sampler_reads_the_card(card_home: Home) -> None:
-    sample = Sampler(card_home).sample({})
+    with Sampler(card_home) as sampler:
+        sample = sampler.sample({})
     assert sample.reason is None
     card = sample.gpus[0]
     assert card.memory_total and card.memory_total > 1 << 30
     assert card.memory_used is not None and card.memory_used <= card.memory_total
     assert card.temperature_c is None or 0 < card.temperature_c < 120
+    record(MACHINE, "card", name=card.name, bytes=card.memory_total, driver=sample.driver)
+    record(MACHINE, "versions", **versions())
+    read = [field.name for field in fields(card) if getattr(card, field.name) is not None]
+    record("Telemetry", "fields that the driver gives", count=len(read), fields=" ".join(read))
 
 
 def test_the_same_path_runs_on_the_card(card_home: Home, tiny_checkpoint: Path, phantom_set: dict[str, str]) -> None:
@@ -75,3 +58,4 @@ def test_the_same_path_runs_on_the_card(card_home: Home, tiny_checkpoint: Path, 
             for process in gpu["processes"]
         }
     assert owners & {tune, test}, "no sample ties VRAM to a run"
+    record("Jobs", "fine-tune and evaluation of the tiny model", states="done, done", owned="VRAM tied to its run")

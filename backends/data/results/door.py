@@ -8,11 +8,14 @@ from backends.data.errors import DataError
 from backends.data.results.fada import FILES, read_fada
 from backends.data.results.harness import harness_files, read_harness
 from backends.data.results.made import Made
+from backends.data.results.trainers import read_trainer, trainer_files
 from backends.data.results.vlmevalkit import ENDINGS, read_vlmevalkit, tables_in
 
 KNOWN = (
     "known: FADA's predictions.jsonl, scores.json, run_manifest.json, training_log.json; VLMEvalKit's "
-    "MODEL_DATASET.tsv, .json or .xlsx; samples_*.jsonl and results_*.json of lm-evaluation-harness and lmms-eval"
+    "MODEL_DATASET.tsv, .json or .xlsx; samples_*.jsonl and results_*.json of lm-evaluation-harness and lmms-eval; "
+    "training runs of LLaMA-Factory, ms-swift, axolotl and transformers (trainer_log.jsonl, logging.jsonl, "
+    "trainer_state.json)"
 )
 
 
@@ -49,7 +52,7 @@ def _folder(path: Path) -> Made | None:
     if files:
         return read_harness(files, path)
     tables = tables_in(path)
-    return read_vlmevalkit(tables, path) if tables else None
+    return read_vlmevalkit(tables, path) if tables else read_trainer(path)
 
 
 def _below(path: Path) -> Made:
@@ -64,4 +67,6 @@ def _below(path: Path) -> Made:
 
 
 def _has_results(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in FILES) or bool(harness_files(folder) or tables_in(folder))
+    if any((folder / name).is_file() for name in FILES):
+        return True
+    return bool(harness_files(folder) or tables_in(folder) or trainer_files(folder))

@@ -113,7 +113,9 @@ def test_a_four_bit_load_keeps_embeddings_and_tower_in_sixteen() -> None:
     # 6.53 B in linear layers of the language model; two embeddings of 0.545 B and a tower of 0.676 B stay.
     assert counted.likely == pytest.approx(6.526e9 * 2 / 3.6 + 2 * 1.766e9, rel=0.002)
     assert counted.low < 0.6 * 8.29e9 + 3e9 and counted.high > counted.likely
-    assert estimate(tuning("Qwen/Qwen2.5-VL-7B-Instruct", "unsloth"), cuda=True).parts["weights"] == counted.likely
+    packed = tuning("Qwen/Qwen2.5-VL-7B-Instruct", "unsloth")
+    packed["model"]["precision"] = "4bit"
+    assert estimate(packed, cuda=True).parts["weights"] == counted.likely
     eight = estimate(spec("", model={"source": "Qwen/Qwen2.5-VL-7B-Instruct", "precision": "8bit"}), cuda=True)
     assert counted.likely < eight.parts["weights"] < 2 * 8.29e9
 

@@ -50,7 +50,7 @@ def test_what_a_kind_adds_to_its_spec(
 
 def test_a_contrastive_model_is_asked_nothing(home: Home, classes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = ResolvedModel("FetalCLIP", "FetalCLIP", "numansaeed/fetalclip-model", "open_clip")
-    monkeypatch.setattr(launch, "_resolve", lambda *_: found)
+    monkeypatch.setattr(launch, "resolve", lambda *_: found)
     with pytest.raises(QueueError, match="ranks given sentences") as raised:
         plan_eval(home, "FetalCLIP", data=classes, task="gt")
     assert raised.value.hint and "zero-shot" in raised.value.hint

@@ -13,6 +13,7 @@ from backends.jobs.admission import GIB
 from backends.jobs.outofmemory import once_more, ran_out
 from backends.jobs.reindex import reindex
 from backends.jobs.store import Attempt, Control, read_attempt, read_control
+from backends.worker import for_attempt
 from db.connect import connect
 from db.home import Home
 from db.runs.queries import get_run, messages
@@ -51,9 +52,20 @@ def test_once_only_and_not_where_nobody_wants_it(control: Control) -> None:
     assert once_more(SPEC, control, Attempt(1)) is None
 
 
-def test_training_keeps_its_batch() -> None:
-    changes = once_more({**SPEC, "kind": "finetune"}, Control(1.0), Attempt(1))
-    assert changes is not None and "batch" not in changes
+@pytest.mark.parametrize(("batch", "halved"), [(8, 4), (6, 3), (5, 1), (9, 3), (2, 1)])
+def test_a_training_changes_its_weights_after_as_many_samples_as_before(batch: int, halved: int) -> None:
+    spec = {"kind": "finetune", "training": {"batch_size": batch, "accumulation": 3}, "reserve": SPEC["reserve"]}
+    changes = once_more(spec, Control(1.0), Attempt(1))
+    assert changes is not None and changes["batch"] == halved
+    training = for_attempt(spec, Control(1.0, batch=changes["batch"]))["training"]
+    assert training["batch_size"] * training["accumulation"] == batch * 3
+    assert spec["training"] == {"batch_size": batch, "accumulation": 3}
+
+
+def test_a_training_of_single_samples_has_nothing_to_halve() -> None:
+    spec = {**SPEC, "kind": "finetune", "training": {"batch_size": 1, "accumulation": 8}}
+    changes = once_more(spec, Control(1.0), Attempt(1))
+    assert changes is not None and "batch" not in changes and changes["reserve"] > SPEC["reserve"]["bytes"]  # type: ignore[index]
 
 
 def test_of_other_peoples_commands_nothing_is_guessed() -> None:

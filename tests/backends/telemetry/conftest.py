@@ -19,7 +19,9 @@ Drive = Callable[[str], list[Any]]
 _PRELUDE = """
 import json, os, sys, time
 from pathlib import Path
-from backends.telemetry.codec import to_dict
+from backends.telemetry.codec import gpus_from, to_dict
+from backends.telemetry.driver import Driver, Reading
+from backends.telemetry.nvml import Nvml
 from backends.telemetry.sampler import Sampler
 from db.home import Home
 
@@ -30,7 +32,17 @@ def readings(text):
     Path(os.environ["FADA_NVML_STUB"]).write_text(text)
 def show(thing):
     print(json.dumps(to_dict(thing) if hasattr(thing, "gpus") else thing))
-sampler = Sampler(Home(Path(os.environ["FADA_TEST_HOME"])), clock=lambda: now[0])
+class Here:
+    # Asks in this process, by a clock that a test turns.
+    def __init__(self):
+        self.nvml = Nvml(clock=lambda: now[0])
+    def read(self):
+        gpus, reason = self.nvml.read()
+        return Reading(gpus_from(gpus), reason, self.nvml.driver)
+    def close(self):
+        pass
+home = Home(Path(os.environ["FADA_TEST_HOME"]))
+sampler = Sampler(home, clock=lambda: now[0], cards=Here())
 """
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from backends.telemetry.codec import from_dict, to_dict
-from backends.telemetry.nvml import explain
+from backends.telemetry.explain import explain
 from backends.telemetry.sampler import Sampler
 from db.home import Home
 

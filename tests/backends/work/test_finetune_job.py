@@ -84,13 +84,11 @@ def test_it_tells_what_goes_on(make_training: MakeTraining, read_events: Events)
     metrics = read_events(job, "metric")
     steps = {name: [m["step"] for m in metrics if m["name"] == name] for name in {m["name"] for m in metrics}}
     assert steps["loss"] == steps["learning_rate"] == steps["grad_norm"] == steps["tokens_per_s"] == [1, 2, 3, 4, 5, 6]
-    assert steps["eval_exact"] == [0, 3, 6]
+    assert steps["eval_exact"] == steps["eval_cosine"] == [0, 3, 6]
     assert all(math.isfinite(m["value"]) for m in metrics)
     scores = read_events(job, "score")
     assert [(row["step"], row["metric"], row["n"]) for row in scores] == [
-        (0, "exact", 8),
-        (3, "exact", 8),
-        (6, "exact", 8),
+        (step, metric, 8) for step in (0, 3, 6) for metric in ("cosine", "exact")
     ]
     assert read_events(job, "progress")[-1]["done"] == 6
     assert read_events(job, "checkpoint")[0]["path"].startswith("checkpoints/")

@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[4]))
 
 from backends.catalog.entry import Entry
+from backends.catalog.environments import load_recipes
 from backends.catalog.reader import SHIPPED, Catalog, load_catalog
 from tests.backends.models.conformance.seen import COLUMNS, read
 
@@ -38,6 +39,16 @@ loader, on the CPU: the code path works. Of the published weights it says nothin
 """
 
 
+ENVIRONMENTS = """
+Environments of their own (`fada env create NAME`), for models whose code needs an older transformers. The tests make
+`transformers-4.51` and evaluate two tiny checkpoints in it: one with code of its own, asked as InternVL2 is, that
+transformers 5 cannot import, and a Qwen2-VL. How the other families are asked (MiniCPM-V, Molmo, Moondream2, CheXagent,
+DeepSeek-VL2, MobileVLM, EchoVLM) follows their makers' examples and was not run: **recipe, unseen**. MobileVLM and
+EchoVLM want their makers' code (`mobilevlm/`, `EchoVLM.py`) copied beside the weights.
+
+"""
+
+
 def document(catalog: Catalog, seen: Seen) -> str:
     """The page."""
     entries = catalog.entries
@@ -49,7 +60,7 @@ def document(catalog: Catalog, seen: Seen) -> str:
     return (
         f"{BEGIN}\nSeen with {_versions()}. {count} of {len(entries)} catalogued models have an architecture that was"
         f" seen.\n\n{head}{''.join(rows)}\nArchitectures that were seen and that no row of the catalogue has:\n\n"
-        f"{head}{''.join(more)}"
+        f"{head}{''.join(more)}{_environments(catalog)}"
     )
 
 
@@ -65,7 +76,22 @@ def _key(entry: Entry) -> str:
 
 
 def _route(entry: Entry) -> str:
+    if entry.runnable and entry.environment:
+        return f"environment {entry.environment} ({load_recipes()[entry.environment].standing})"
     return entry.loader if entry.runnable else "cannot run"
+
+
+def _environments(catalog: Catalog) -> str:
+    """What was tried of each environment, and of how its models are asked."""
+    rows = [
+        _line(
+            recipe.name,
+            ", ".join(entry.name for entry in catalog.entries if entry.environment == recipe.name),
+            recipe.seen or "a recipe that nobody has made",
+        )
+        for recipe in load_recipes().values()
+    ]
+    return ENVIRONMENTS + _line("environment", "for", "seen") + _line("---", "---", "---") + "".join(rows)
 
 
 def _row(name: str, architecture: str | None, seen: Mapping[str, Sequence[str]], catalogued: str) -> str:

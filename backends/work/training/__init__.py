@@ -1,0 +1,1 @@
+"""A fine-tune's parts: the method, its samples, what it scores and keeps."""
