@@ -118,4 +118,4 @@ def _catalog(model: Model, home: Home, memory_total: int | None) -> dict[str, An
     from backends.jobs.remote_code import agreed_words
 
     said = entry.to_dict(*availability(entry, memory_total, home=home.root))
-    return said | {"agreed": agreed_words(home, entry.repo, *(one.repo for one in entry.variants))}
+    return said | {"name": entry.name, "agreed": agreed_words(home, entry.repo, *(one.repo for one in entry.variants))}
