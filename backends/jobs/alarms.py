@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
@@ -21,7 +21,7 @@ from backends.telemetry.sample import Telemetry
 from backends.telemetry.symptoms import Wishes, lasting, read_wishes, symptoms
 from db.home import Home
 from db.runs.queries import active_runs, get_run, scores
-from db.runs.rows import END_STATES, Run
+from db.runs.rows import END_STATES, Run, Score
 
 RUNS_S = 5.0
 """So often the runs' files are looked at."""
@@ -128,7 +128,7 @@ class Alarms:
             "FADA_REASON": run.reason,
             "FADA_EXIT_CODE": run.exit_code,
             "FADA_SECONDS": None if seconds is None else round(seconds),
-            "FADA_SCORES": " ".join(f"{score.metric}={score.value:.4g}" for score in found if score.value is not None),
+            "FADA_SCORES": scores_text(found),
             "FADA_RUN_DIR": run.run_dir,
         }
         return {name: "" if value is None else str(value) for name, value in facts.items()}
@@ -138,6 +138,13 @@ class Alarms:
             write_state(self._home, alerts_of(self._known), self._live)
         except OSError as error:
             complain(f"{state_file(self._home)}: {error}")
+
+
+def scores_text(found: Sequence[Score]) -> str:
+    """``cosine=0.6402 exact=0.35 alarms=collapse,coverage``: a score does not leave the house without its alarms."""
+    values = [f"{score.metric}={score.value:.4g}" for score in found if score.value is not None]
+    kinds = dict.fromkeys(alarm.kind for score in found for alarm in score.alarms)
+    return " ".join([*values, *([f"alarms={','.join(kinds)}"] if kinds else [])])
 
 
 def state_file(home: Home) -> Path:

@@ -171,6 +171,7 @@ def _overlaps(bounds: Sequence[tuple[float, float]]) -> list[Rank]:
 
 def _entry(one: Candidate, why: str, notes: tuple[str, ...] = (), rank: Rank | None = None) -> Entry:
     told = [f"{name} {one.references[name]:.3f}" for name in ("stated", "rescored") if name in one.references]
+    unread = [f"{count:,} {word}" for word, count in (("empty", one.empty), ("unparseable", one.unparseable)) if count]
     return Entry(
         "run",
         one.label,
@@ -181,13 +182,15 @@ def _entry(one: Candidate, why: str, notes: tuple[str, ...] = (), rank: Rank | N
         n=one.n,
         answered=one.answered,
         failed=one.failed,
+        empty=one.empty,
+        unparseable=one.unparseable,
         gain=one.gain,
         source=one.source,
         alarms=one.alarms,
         rank=rank,
         ranked=not why,
         why=why,
-        notes=(*(("imported",) if one.source == "import" else ()), *told, *notes),
+        notes=(*(("imported",) if one.source == "import" else ()), *told, *unread, *notes),
     )
 
 

@@ -63,6 +63,8 @@ class Candidate:
     n: int
     answered: int
     failed: int
+    empty: int
+    unparseable: int
     gain: float | None
     source: str
     stated: bool
@@ -143,6 +145,8 @@ class Entry:
     n: int | None = None
     answered: int | None = None
     failed: int | None = None
+    empty: int | None = None
+    unparseable: int | None = None
     gain: float | None = None
     source: str = "run"
     alarms: tuple[Alarm, ...] = ()

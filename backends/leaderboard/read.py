@@ -12,6 +12,7 @@ from typing import Any
 
 from backends.leaderboard.alike import deciding, minor
 from backends.leaderboard.entries import KINDS, MAIN, Candidate, Candidates, Of, Query, Rank, RankTable, Stated
+from db.runs.duplicates import owed_to
 from db.runs.rows import Alarm
 from db.tracker.rows import Tracker
 
@@ -123,6 +124,8 @@ def _candidate(
         n=body["n"],
         answered=body.get("answered", body["n"]),
         failed=body.get("failed", 0),
+        empty=body.get("empty") or 0,
+        unparseable=body.get("unparseable") or 0,
         gain=body["value"] - max(floors.values()) if floors else None,
         source=body.get("source", "run"),
         stated=bool(body.get("stated")),
@@ -143,13 +146,16 @@ def _numbers(found: Any) -> dict[str, float]:
 
 
 def _alarms(conn: sqlite3.Connection, query: Query) -> dict[int, list[Alarm]]:
-    """Of each run, the alarms that rows of a question or a category do not repeat; overall rows have them all.
+    """Of each run, the alarms that rows of a question or a category do not repeat; overall rows have nearly all.
 
-    Where tasks are scored without a whole (some of U2-BENCH), they are in the rows of the tasks.
+    Not there either is what a later run found: that its results are the same. Where tasks are scored without a whole
+    (some of U2-BENCH), alarms are in the rows of the tasks.
     """
-    if query.question is None and query.category is None:
-        return {}
     found: dict[int, dict[Alarm, None]] = defaultdict(dict)
+    for run, owed in owed_to(conn).items():
+        found[run].update(dict.fromkeys(owed))
+    if query.question is None and query.category is None:
+        return {run: list(alarms) for run, alarms in found.items()}
     for run, text in conn.execute(_ALARMS, (query.kind, query.kind == "u2bench")):
         for one in json.loads(text):
             if one["kind"] != "coverage":

@@ -110,6 +110,7 @@ def _contestant(one: Stored, answers: Sequence[Answer], metric: str, embedder: E
         notes.append(f"#{one.run}: {one.unmatched} answers have no reference")
     if one.kind == "proxy" and metric != "keyword":
         notes.append(f"#{one.run} is a proxy run")
+    notes += [f"#{one.run} {alarm['kind']}: {alarm['text']}" for alarm in one.alarms()]
     return Contestant(
         one.run, {answer.id: answer for answer in answers}, per_answer(metric, answers, embedder), tuple(notes)
     )

@@ -38,6 +38,17 @@ class Stored:
         name = (self.spec.get("scoring") or {}).get("embedding")
         return None if name is None else str(name)
 
+    def alarms(self) -> list[dict[str, Any]]:
+        """Of its overall scores, once each: they go wherever its numbers go."""
+        rows = (read_json(self.folder / "scores.json") or {}).get("scores")
+        overall = [
+            row
+            for row in (rows if isinstance(rows, list) else ())
+            if isinstance(row, dict) and row.get("question") is None and row.get("category") is None
+        ]
+        found = [alarm for row in overall for alarm in row.get("alarms") or ()]
+        return list({(alarm["kind"], alarm["text"]): alarm for alarm in found}.values())
+
 
 def stored_run(job: Job, run_id: int) -> Stored:
     """Read a run's spec and answers.

@@ -6,10 +6,11 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from db.runs.curves import curve, summaries
+from db.runs.duplicates import mirrored, owed_to, raised
 from db.runs.rows import ACTIVE_STATES, WAITING_STATES, Alarm, Message, Prediction, Run, RunDetail, Score
 
 __all__ = [
@@ -188,6 +189,8 @@ def scores(
 ) -> list[Score]:
     """Scores of one run or of all, oldest run first; while a run grows, its partial rows.
 
+    Overall rows also have the alarms of later runs that found the same results.
+
     Args:
         extra: With what a row was stored with besides.
     """
@@ -203,7 +206,15 @@ def scores(
         f"FROM scores s JOIN runs r ON r.id = s.run WHERE {' AND '.join(where)} ORDER BY s.run, s.id",
         values,
     )
-    return [_score(row, extra) for row in rows]
+    found = [_score(row, extra) for row in rows]
+    owed = owed_to(conn) if run_id is not None and found else mirrored(raised(found))
+    return [_with_alarms(one, owed.get(one.run or 0, ())) for one in found] if owed else found
+
+
+def _with_alarms(score: Score, alarms: tuple[Alarm, ...]) -> Score:
+    if not alarms or score.question is not None or score.category is not None:
+        return score
+    return replace(score, alarms=(*score.alarms, *alarms))
 
 
 _KNOWN = {field.name for field in fields(Score)}
@@ -224,6 +235,8 @@ def _score(row: sqlite3.Row, extra: bool = False) -> Score:
         n=body["n"],
         answered=body.get("answered", body["n"]),
         failed=body.get("failed", 0),
+        empty=body.get("empty") or 0,
+        unparseable=body.get("unparseable") or 0,
         source=body.get("source", "run"),
         floors=body.get("floors") or {},
         references=body.get("references") or {},

@@ -169,10 +169,25 @@ class Score:
     """The fine-tune whose adapter or model was evaluated."""
     extra: dict[str, Any] = field(default_factory=dict)
     """What the row was stored with besides (gain, macro, sensitivity, …), where that was asked for."""
+    empty: int = 0
+    """Answered with nothing; counts as wrong, as what failed does."""
+    unparseable: int = 0
+    """Answered with what the metric cannot read; counts as wrong unless the metric says otherwise."""
 
     @property
     def label(self) -> str:
         return model_label(self.model, self.from_run)
+
+    @property
+    def gain(self) -> float | None:
+        """Over the highest floor."""
+        return self.value - max(self.floors.values()) if self.floors else None
+
+    @property
+    def unanswered(self) -> tuple[str, ...]:
+        """``12 failed``, ``3 empty``, ``5 unparseable``: what is wrong of ``n`` before anything was judged."""
+        counts = {"failed": self.failed, "empty": self.empty, "unparseable": self.unparseable}
+        return tuple(f"{number:,} {word}" for word, number in counts.items() if number)
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,12 @@ def _value(score: Mapping[str, Any]) -> str:
 
 
 def _alarms(one: Mapping[str, Any]) -> list[str]:
-    """Of the result, and how alike the two runs are not."""
-    texts = [f"{alarm['kind']}: {alarm['text']}" for score in one["after"] for alarm in score["alarms"]]
+    """Of the base and of the result, and how alike the two runs are not."""
+    texts = [
+        f"{when} {alarm['kind']}: {alarm['text']}"
+        for when in ("before", "after")
+        for score in one[when]
+        for alarm in score["alarms"]
+    ]
     texts += [text for row in one["differences"] for text in row.get("warnings") or ()]
     return [printable(f"⚠ #{one['tune']} {text}") for text in dict.fromkeys(texts)]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import CommandError
 from fada_tui.cli.queueing import add_max_time, max_time, show_progress
-from fada_tui.cli.results import as_document, value_text
+from fada_tui.cli.results import as_document
+from fada_tui.cli.scoretext import score_line
 
 if TYPE_CHECKING:
     from db.runs.rows import Score
@@ -76,9 +77,6 @@ def _exact(context: Context, run: int) -> Score:
 def _text(context: Context, runs: list[int], seconds: Any) -> str:
     lines = []
     for label, run in (("before", runs[0]), ("after", runs[2])):
-        score = _exact(context, run)
-        yardsticks = {**score.floors, **score.references}
-        beside = ", ".join(f"{name} {value:.3f}" for name, value in yardsticks.items())
-        lines.append(f"{label:7} #{run}  exact {value_text(score)}  n {score.n}  ({beside})")
+        lines.append(f"{label:7} #{run}  {score_line(_exact(context, run))}")
     lines.append(f"{seconds} s; held-out questions that training never saw. `fada` shows it, `fada scores` lists it.")
     return "\n".join(lines)

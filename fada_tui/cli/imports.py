@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from db.runs.rows import Score
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import CommandError, UsageError
 from fada_tui.cli.queueing import asking, show_progress
+from fada_tui.cli.scoretext import score_lines
 from fada_tui.cli.verbs import Adder
 from fada_tui.text import printable
 
@@ -36,7 +39,7 @@ def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
 def import_run(args: argparse.Namespace, context: Context) -> None:
     """A tool job does it (numpy and torch live in workers only); the id of the run that it made is printed."""
     from backends.jobs.launch import enqueue_tool
-    from db.runs.queries import summary
+    from db.runs.queries import scores, summary
 
     for path in (args.folder, args.data):
         if path is not None and not path.expanduser().exists():
@@ -59,15 +62,16 @@ def import_run(args: argparse.Namespace, context: Context) -> None:
         kind = UsageError if said.get("error") in _BAD_INPUT else CommandError
         message = str(said.get("message") or ended.reason or ended.state)
         raise kind(message, hint=said.get("hint") or f"`fada log {tool}` says more")
-    context.emit({"runs": said["runs"]}, lambda: printable_summary(said))
+    made = [score for score in scores(context.runs, said["runs"][0], overall_only=True) if not score.partial]
+    context.emit({"runs": said["runs"]}, lambda: printable_summary(said, made))
 
 
 def _absolute(path: Path | None) -> str | None:
     return None if path is None else str(path.expanduser().absolute())
 
 
-def printable_summary(said: dict[str, Any]) -> str:
-    """What came in, and what found no partner."""
+def printable_summary(said: dict[str, Any], made: Sequence[Score]) -> str:
+    """What came in, what found no partner, and the scores with what stands beside them."""
     run = said["runs"][0]
     if said.get("trainer"):
         return _training_summary(run, said)
@@ -79,7 +83,7 @@ def printable_summary(said: dict[str, Any]) -> str:
         lines.append(f"⚠ {said['unmatched']} answers have no reference and are not scored")
     if said["unanswered"]:
         lines.append(f"⚠ {said['unanswered']} references have no answer")
-    lines += [f"{metric} {value:.3f}" for metric, value in said["scores"].items()]
+    lines += score_lines(made)
     lines.append(f"`fada scores --run {run}` shows all, `fada job {run}` the warnings")
     return "\n".join(printable(line) for line in lines)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from db.runs.rows import Run
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import CommandError, UsageError
-from fada_tui.cli.results import value_text
+from fada_tui.cli.scoretext import score_lines
 from fada_tui.format import NA, size
 from fada_tui.text import printable
 
@@ -64,7 +64,7 @@ def show_job(args: argparse.Namespace, context: Context) -> None:
             *([f"note {run.note}"] if run.note else []),
             *_spec_lines(detail.spec),
         ]
-        lines += [f"{score.metric} {value_text(score)}, n {score.n}" for score in found if not score.partial]
+        lines += score_lines([score for score in found if not score.partial])
         lines += [f"{name}: last {item.last:.4g}, {item.count} values" for name, item in detail.metrics.items()]
         lines += [f"{message.level}: {message.text}" for message in detail.messages[-20:]]
         return "\n".join(printable(line) for line in lines)
@@ -96,9 +96,8 @@ def _spec_lines(spec: dict[str, Any]) -> list[str]:
     if spec.get("command"):
         lines.append(f"command {shlex.join(spec['command'])}")
     if model:
-        lines.append(
-            f"model {model['source']}" + (f" with what #{model['from_run']} left" if model["from_run"] else "")
-        )
+        left = f" with what #{model['from_run']} left" if model["from_run"] else ""
+        lines.append(f"model {model['source'] or model.get('name')}{left}")
     if model.get("environment"):
         from backends.jobs.remote_code import words_of
 

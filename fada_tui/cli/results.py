@@ -12,7 +12,8 @@ from db.runs.rows import Alarm, Score
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import CommandError, UsageError
 from fada_tui.cli.output import table
-from fada_tui.format import size
+from fada_tui.cli.scoretext import alarm_words, value_text
+from fada_tui.text import printable
 
 if TYPE_CHECKING:
     from fada_tui.cli import Verbs
@@ -94,6 +95,7 @@ def _tool(context: Context, name: str, runs: Sequence[int], arguments: Mapping[s
 
 
 def _compared(found: Sequence[Mapping[str, Any]]) -> str:
+    """A line a pair and metric, each warning once below: it is true of every line that it names a run of."""
     rows = [
         (
             f"#{one['a']} − #{one['b']}",
@@ -102,11 +104,18 @@ def _compared(found: Sequence[Mapping[str, Any]]) -> str:
             one["n_common"],
             _figure(one["p"]),
             _figure(one["p_holm"]),
-            "; ".join(f"⚠ {text}" for text in one["warnings"]),
+            f"⚠ {len(one['warnings'])}" if one["warnings"] else "",
         )
         for one in found
     ]
-    return table(("runs", "metric", "difference [95 %]", "n", "p", "p Holm", ""), rows, right=(3, 4, 5))
+    head = ("runs", "metric", "difference [95 %]", "n", "p", "p Holm", "warnings")
+    said = dict.fromkeys(_warning(one, text) for one in found for text in one["warnings"])
+    return "\n".join([table(head, rows, right=(3, 4, 5)), *said])
+
+
+def _warning(one: Mapping[str, Any], text: str) -> str:
+    """A warning that names no run is of the pair."""
+    return printable(f"⚠ {text}" if text.startswith("#") else f"⚠ #{one['a']} − #{one['b']}: {text}")
 
 
 def _signed(value: float | None, low: float | None, high: float | None) -> str:
@@ -161,6 +170,7 @@ def as_document(score: Score) -> dict[str, Any]:
     """The shape of `fada scores --json`: what is always there, then what the row was stored with besides."""
     keys = ("run", "model", "kind", "metric", "question", "category", "value", "ci_low", "ci_high", "n", "answered")
     document = {key: getattr(score, key) for key in keys} | {"failed": score.failed, "source": score.source}
+    document |= {"empty": score.empty, "unparseable": score.unparseable}
     document |= {"floors": score.floors, "references": score.references}
     document["alarms"] = [{"kind": one.kind, "question": one.question, "text": one.text} for one in score.alarms]
     document |= {"fingerprint": score.fingerprint, "from_run": score.from_run}
@@ -187,21 +197,12 @@ def _listing(scores: list[Score]) -> str:
             score.question or score.category or "overall",
             value_text(score),
             str(score.n) if score.n else "",
+            ", ".join(score.unanswered),
+            "" if score.gain is None else f"{score.gain:+.3f}",
             " ".join(f"{name} {value:.3f}" for name, value in {**score.floors, **score.references}.items()),
-            "; ".join(f"⚠ {alarm.kind}" for alarm in score.alarms),
+            alarm_words(score),
         )
         for score in scores
     ]
-    head = ("run", "model", "score", "of", "value [95 %]", "n", "floors and references", "alarms")
-    return table(head, rows, right=(5,))
-
-
-def value_text(score: Score) -> str:
-    """``0.812 [0.790, 0.833]``; the value alone where there is no honest interval."""
-    if score.metric.endswith("_bytes"):
-        return size(score.value)
-    digits = 1 if score.metric == "tokens_per_s" else 3
-    text = f"{score.value:.{digits}f}"
-    if score.ci_low is not None and score.ci_high is not None:
-        text += f" [{score.ci_low:.{digits}f}, {score.ci_high:.{digits}f}]"
-    return text
+    head = ("run", "model", "score", "of", "value [95 %]", "n", "of these", "gain", "floors and references", "alarms")
+    return table(head, rows, right=(5, 7))

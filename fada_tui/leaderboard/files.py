@@ -14,7 +14,20 @@ from fada_tui.text import printable
 
 _COLUMNS = (
     *("kind", "metric", "question", "category", "group", "role", "rank", "rank_low", "rank_high", "model", "run"),
-    *("value", "ci_low", "ci_high", "n", "answered", "failed", "gain", "source", "alarms", "alarm_texts"),
+    *(
+        "value",
+        "ci_low",
+        "ci_high",
+        "n",
+        "answered",
+        "failed",
+        "empty",
+        "unparseable",
+        "gain",
+        "source",
+        "alarms",
+        "alarm_texts",
+    ),
     *("not_ranked_because", "notes"),
 )
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
@@ -92,6 +105,8 @@ def _record(board: Board, group: str, entry: Entry) -> dict[str, Any]:
         "n": entry.n,
         "answered": entry.answered,
         "failed": entry.failed,
+        "empty": entry.empty,
+        "unparseable": entry.unparseable,
         "gain": entry.gain,
         "source": entry.source,
         "alarms": alarms(entry),

@@ -28,7 +28,8 @@ def overall_rows(found: Sequence[Score], width: int) -> list[Row]:
         sign = "⚠ " if one.alarms else "… " if one.partial else "  "
         token = "alarm" if one.alarms else "title"
         span = _interval(one)
-        counts = f"n {one.n:,} · {one.answered:,} answered · {one.failed:,} failed"
+        counts = " · ".join([f"n {one.n:,}", f"{one.answered:,} answered", *(one.unanswered or ("none failed",))])
+        few = ", ".join([f"n {one.n:,}", *one.unanswered])
         rows.append(
             Row(
                 (
@@ -36,11 +37,12 @@ def overall_rows(found: Sequence[Score], width: int) -> list[Row]:
                     (left(one.metric, 19), "title"),
                     (right(_value(one), 7), token),
                     (f" {span:<16}", ""),
-                    (counts if len(counts) <= width - 46 else f"n {one.n:,}, {one.failed:,} failed", "dim"),
+                    (counts if len(counts) <= width - 46 else few, "dim"),
                 )
             )
         )
         beside = [f"floor {name} {score(value)}" for name, value in one.floors.items()]
+        beside += [] if one.gain is None else [f"gain {one.gain:+.3f}"]
         beside += [f"ref {name} {score(value)}" for name, value in one.references.items()]
         if beside:
             rows += wrapped(" · ".join(beside), width, "dim", indent=" " * (21 if width >= WIDE else 4))

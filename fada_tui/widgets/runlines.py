@@ -122,7 +122,7 @@ def score_lines(scores: Sequence[Score], width: int) -> list[Line]:
         head: list[tuple[str, str]] = [(name, "dim"), (f"{sign}{measured(one.metric, one.value)}", token)]
         if span := interval(one.ci_low, one.ci_high):
             head.append((f" {span}", ""))
-        asked = f"n {one.n:,}" + (f", {one.failed:,} failed" if one.failed else "")
+        asked = ", ".join([f"n {one.n:,}", *one.unanswered])
         against = [f"{key} {score(value, 2)}" for key, value in one.floors.items()]
         beside = [f"{key} {score(value, 2)}" for key, value in one.references.items()]
         floors = ("  floor " + ", ".join(against) if against else "") + ("  ref " + ", ".join(beside) if beside else "")

@@ -42,7 +42,9 @@ def put_eval(home: Home, model: str, says: Says, images: int = 40) -> int:
         answers.append(Answer(f"{image}#{topic}", image, category, topic, reference, said, error))
     run = store.allocate(home)
     folder = home.run_dir(run)
-    data = {"path": "/data/test.jsonl", "image_root": "/data", "sha256": "a" * 64, "limit": None, "format": "chat"}
+    data = {"path": "/data/test.jsonl", "image_root": "/data", "sha256": "a" * 64, "limit": None, "format": "chat"} | {
+        "samples": 3 * images
+    }
     spec = {"format": 1, "id": run, "kind": "eval", "task": "gt", "data": data, "seed": 0, "after": [], "created": 1.0}
     spec |= {"model": {"name": model, "source": model, "from_run": None, "revision": None}, "versions": {}}
     spec |= {"generation": {"max_new_tokens": 64, "batch_size": 8}, "scoring": {"embedding": None}}
