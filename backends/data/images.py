@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_PIXELS = 64_000_000
 """More is no medical image but a decompression bomb (one in RGB takes 192 MB)."""
 DICOM_HINT = "DICOM needs pydicom: pip install 'fada-tui[images]'"
+_DICOM_ENDINGS = (".dcm", ".dicom")
 _DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 """Pillow's modes of more than 8 bits a pixel; all grey."""
 
@@ -40,13 +41,17 @@ def open_image(sample: Sample, max_pixels: int = MAX_PIXELS) -> Image.Image:
     Raises:
         ImageError: missing, no image, cut off, more than ``max_pixels``, or in a form that nothing here reads.
     """
+    from PIL import UnidentifiedImageError
+
     if sample.problem:
         raise ImageError(sample.problem)
     try:
         with _source(sample) as file:
-            return _decode(file, max_pixels)
+            return _decode(file, max_pixels, sample.image_file.suffix.lower() in _DICOM_ENDINGS)
     except (ImageError, MemoryError):
         raise
+    except UnidentifiedImageError:  # its own words name an object in memory
+        raise ImageError(f"{sample.image_path} is no image, or of a form that is not read here") from None
     except Exception as error:  # decoders raise nearly anything on a broken file
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ImageError(f"{sample.image_path}: {words or type(error).__name__}") from error
@@ -78,15 +83,21 @@ def _source(sample: Sample) -> BinaryIO:
     return open(sample.image_file, "rb")
 
 
-def _decode(file: BinaryIO, max_pixels: int) -> Image.Image:
-    from PIL import Image
+def _decode(file: BinaryIO, max_pixels: int, named_dicom: bool) -> Image.Image:
+    from PIL import Image, UnidentifiedImageError
 
     if is_dicom(file):
         return _dicom(file, max_pixels)
-    with Image.open(file) as image:
-        _check_size(*image.size, max_pixels)
-        image.load()
-        return _rgb(_upright(image))
+    try:
+        with Image.open(file) as image:
+            _check_size(*image.size, max_pixels)
+            image.load()
+            return _rgb(_upright(image))
+    except UnidentifiedImageError:
+        if not named_dicom:
+            raise
+    file.seek(0)
+    return _dicom(file, max_pixels, bare=True)  # older devices leave the preamble out
 
 
 def is_dicom(file: BinaryIO) -> bool:
@@ -129,7 +140,7 @@ def _scaled(image: Image.Image) -> Image.Image:
     return image.point(lambda value: value * scale + (0.5 - low * scale)).convert("L").convert("RGB")
 
 
-def _dicom(file: BinaryIO, max_pixels: int) -> Image.Image:
+def _dicom(file: BinaryIO, max_pixels: int, bare: bool = False) -> Image.Image:
     """The first frame: rescaled, windowed where the file has a window, inverted for MONOCHROME1, RGB for YBR."""
     try:
         read: Any = import_module("pydicom").dcmread
@@ -138,10 +149,12 @@ def _dicom(file: BinaryIO, max_pixels: int) -> Image.Image:
         raise ImageError(DICOM_HINT) from error
     from PIL import Image, ImageOps
 
-    header = read(file, stop_before_pixels=True)
+    header = read(file, stop_before_pixels=True, force=bare)
+    if "Rows" not in header or "Columns" not in header:
+        raise ImageError("a DICOM file without a picture, or none")
     _check_size(int(header.Columns), int(header.Rows), max_pixels)
     file.seek(0)
-    pixels = pydicom.pixel_array(file, index=0)
+    pixels = pydicom.pixel_array(read(file, force=True) if bare else file, index=0)
     meaning = header.get("PhotometricInterpretation")
     if meaning == "PALETTE COLOR":
         pixels = pydicom.apply_color_lut(pixels, header)

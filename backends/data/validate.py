@@ -141,7 +141,8 @@ def _check(
         image_bytes=images.bytes,
         image_sizes=images.sizes(),
     )
-    return report, faults.error() or (None if images.stats else _no_images(layout, image_root, root, images))
+    none = None if images.stats else _no_images(layout, image_root, root, images)
+    return report, faults.error() or none or (_too_few_classes(report) if kind == "zero-shot" else None)
 
 
 def resolved_root(path: Path, given: Path | None, kind: str | None = None) -> Path:
@@ -296,6 +297,13 @@ def _no_images(layout: Layout, given: Path | None, root: Path, images: _Images) 
         str(layout.path),
         "give the folder where the image paths start: --image-root DIR" if looked else "the table is no U2-BENCH table",
     )
+
+
+def _too_few_classes(report: DataReport) -> DataError | None:
+    if len(report.categories) > 1:
+        return None
+    only = ", ".join(report.categories)
+    return DataError(f"one class only ({only}): nothing to tell apart", str(report.path), "give images of two and more")
 
 
 def file_sha256(path: Path) -> str:

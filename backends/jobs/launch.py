@@ -12,6 +12,7 @@ from typing import Any
 
 from backends.catalog.resolve import ModelError, ResolvedModel, resolve_model, resolve_served
 from backends.data.errors import DataError
+from backends.data.told import problems
 from backends.data.validate import DataReport, validate
 from backends.jobs.dispatcher import capacity_of
 from backends.jobs.downloads import pinned
@@ -21,7 +22,7 @@ from backends.jobs.precision import precision_part
 from backends.jobs.reservation import with_reservation
 from backends.jobs.served import served_model, with_server
 from backends.jobs.servers import Server
-from backends.jobs.settings import GENERATION, TEMPLATES
+from backends.jobs.settings import EVAL_TASKS, GENERATION, OF_TASK, TEMPLATES
 from backends.jobs.spec import model_content
 from backends.jobs.submit import need, submit
 from backends.jobs.unsloth import loader_part
@@ -29,15 +30,9 @@ from backends.telemetry.sampler import Sampler
 from db.connect import connect
 from db.home import Home
 
-EVAL_TASKS = ("gt", "proxy", "u2bench", "fetal-gauge", "perf", "zero-shot")
 EMBEDDING = "all-MiniLM-L6-v2"
 FLOORS = ("majority", "shuffled", "text_only")
 """What a score can be asked to beat; the first two follow from the answers and are always there."""
-OF_TASK: Mapping[str, Mapping[str, Any]] = {
-    "u2bench": {"max_new_tokens": 256},  # reports are long
-    "perf": {"batch_size": 1},  # latency is that of one question
-}
-"""Generation settings of a kind of evaluation, unless they are given."""
 
 
 def enqueue_eval(home: Home, model: str, **wanted: Any) -> int:
@@ -197,6 +192,7 @@ def data_part(report: DataReport, limit: int | None, sampling: str | None = None
         "sha256": report.sha256,
         "images_sha256": report.image_stats_sha256,
         **({"image_sizes": [list(size) for size in report.image_sizes]} if report.image_sizes else {}),
+        **({"problems": list(told)} if (told := problems(report)) else {}),
         **({"sampling": sampling} if sampling and limit is not None else {}),
     }
 

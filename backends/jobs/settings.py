@@ -6,7 +6,13 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+EVAL_TASKS = ("gt", "proxy", "u2bench", "fetal-gauge", "perf", "zero-shot")
 GENERATION: dict[str, Any] = {"max_new_tokens": 64, "batch_size": 32, "do_sample": False}
+OF_TASK: Mapping[str, Mapping[str, Any]] = {
+    "u2bench": {"max_new_tokens": 256},  # reports are long
+    "perf": {"batch_size": 1},  # latency is that of one question
+}
+"""Generation settings of a kind of evaluation, unless they are given."""
 TEMPLATES = ("{}", "ultrasound image of {}", "fetal ultrasound: {}")
 """The sentences of a class in a zero-shot evaluation; ``{}`` is its name."""
 

@@ -41,7 +41,7 @@ _DECIDES = (
     "command",
     "versions",
 )
-_WHERE_AND_WHEN = ("path", "image_root", "images_sha256", "image_sizes")
+_WHERE_AND_WHEN = ("path", "image_root", "images_sha256", "image_sizes", "problems")
 """Of a spec's data: what says where they lie or follows from their hash."""
 _HASHED_WHOLE = 256 << 20
 

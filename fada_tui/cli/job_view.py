@@ -106,6 +106,7 @@ def _spec_lines(spec: dict[str, Any]) -> list[str]:
     if data:
         limit = f", {data['limit']} of them" if data.get("limit") else ""
         lines.append(f"data {data['path']} ({data['samples']} questions{limit}), images in {data['image_root']}")
+        lines += [f"⚠ {text}" for text in data.get("problems") or ()]
     if training:
         shown = {
             key: value for key, value in training.items() if value is not None and key not in ("eval_data", "lora")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from fada_tui.cli.env import add_environment_options, asking_for_code, tell_agre
 from fada_tui.cli.errors import UsageError
 from fada_tui.cli.queueing import add_max_time, asking, finish, max_time, show_progress
 from fada_tui.cli.servers import add_server_options, server_options, tell_private
+from fada_tui.text import printable
 
 if TYPE_CHECKING:
     from fada_tui.cli import Verbs
@@ -128,8 +131,17 @@ def evaluate(args: argparse.Namespace, context: Context) -> int:
         tell_private(plans)
         if args.trust_remote_code:
             tell_agreed(plans)
+        warnings = data_problems(plans)
         runs = [submit(context.home, plan) for plan in plans]
-    return finish(context, runs, args.wait)
+    return finish(context, runs, args.wait, more={"warnings": warnings})
+
+
+def data_problems(plans: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is wrong with the data of plans, each said once on standard error: their questions will fail."""
+    found = list(dict.fromkeys(text for plan in plans for text in (plan.get("data") or {}).get("problems") or ()))
+    for text in found:
+        print(printable(f"fada: warning: {text}"), file=sys.stderr)
+    return found
 
 
 def run_command(args: argparse.Namespace, context: Context) -> int:

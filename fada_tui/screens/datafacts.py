@@ -1,4 +1,4 @@
-"""How many questions data hold and how large their images are, for what a form estimates. It reads files."""
+"""How many questions data hold, how large their images are and what is wrong with them, for a form. It reads files."""
 
 from __future__ import annotations
 
@@ -8,37 +8,44 @@ from typing import NamedTuple
 
 
 class Facts(NamedTuple):
-    """``samples`` is None where nothing can be read."""
+    """``samples`` is None where nothing can be read. ``told`` are lines for a person; those of ``⚠`` fail questions,
+    those of ``✗`` the whole job.
+    """
 
     samples: int | None = None
     image_sizes: tuple[tuple[int, int, int], ...] = ()
+    told: tuple[str, ...] = ()
 
 
 @dataclass
 class DataFacts:
-    """Reads a file again only where the file or its name has changed."""
+    """Reads a file again only where the file or what is asked of it has changed."""
 
-    _key: tuple[str, str, int | None, int] | None = None
+    _key: tuple[str, str, int | None, str, int] | None = None
     _found: Facts = field(default_factory=Facts)
 
-    def of(self, data: str, image_root: str, limit: int | None) -> Facts:
-        """Of the questions that a limit takes; nothing where the data cannot be read (enter says why)."""
-        from backends.data.errors import DataError
-
+    def of(self, data: str, image_root: str, limit: int | None, kind: str = "gt") -> Facts:
+        """Of the questions that a limit takes; nothing where there is no such file (enter says so)."""
         try:
-            key = data, image_root, limit, Path(data).stat().st_mtime_ns
-            if not data or key == self._key:
-                return self._found if data else Facts()
-            found = _read(Path(data), Path(image_root) if image_root else None, limit)
-        except (DataError, OSError, ValueError):
+            key = data, image_root, limit, kind, Path(data).stat().st_mtime_ns
+        except (OSError, ValueError):
             return Facts()
-        self._key, self._found = key, found
-        return found
+        if not data:
+            return Facts()
+        if key != self._key:
+            self._found = _read(Path(data), Path(image_root) if image_root else None, limit, kind)
+            self._key = key
+        return self._found
 
 
-def _read(path: Path, given: Path | None, limit: int | None) -> Facts:
-    from backends.data.door import open_data
-    from backends.data.validate import measured_sizes, resolved_root
+def _read(path: Path, given: Path | None, limit: int | None, kind: str) -> Facts:
+    from backends.data.errors import DataError
+    from backends.data.told import faults, held, problems
+    from backends.data.validate import inspect
 
-    samples = list(open_data(path, "gt", resolved_root(path, given, "gt"), limit or None))
-    return Facts(len(samples), measured_sizes(samples))
+    try:
+        report = inspect(path, given, limit or None, kind=kind)
+    except (DataError, OSError) as error:
+        return Facts(told=(f"✗ {error}",))
+    told = [f"✗ {line}" for line in faults(report)] + [f"⚠ {line}" for line in problems(report)]
+    return Facts(report.samples, report.image_sizes, (held(report), *told))

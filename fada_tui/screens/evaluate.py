@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from backends.estimate.ask import Question as Asked
 from backends.jobs.precision import PRECISIONS
-from backends.jobs.settings import GENERATION
+from backends.jobs.settings import EVAL_TASKS, GENERATION, OF_TASK
 from db.home import Home
 from fada_tui.format import count
-from fada_tui.screens.datafacts import DataFacts
+from fada_tui.screens.datafacts import DataFacts, Facts
 from fada_tui.screens.fitform import FitForm
 from fada_tui.screens.form import Field, FormError, Question, path_of, required
 from fada_tui.screens.propose import for_evaluation
@@ -19,9 +19,10 @@ from fada_tui.screens.suggest import Suggestion
 if TYPE_CHECKING:
     from backends.jobs.servers import Server
 
-_DATA = (
-    "Kind gt: answers are compared with reference answers. "
-    "Data: JSONL, one question a line, FADA chat or ShareGPT form."
+_DATA = "Data: a JSONL file (FADA chat, ShareGPT), an ImageFolder, or what its kind reads."
+_KIND = (
+    "gt: cosine and exact match with reference answers. proxy: keywords, comparable with nothing. perf: speed. u2bench "
+    "and fetal-gauge: their folders. zero-shot: folders named after classes, for CLIP-like models."
 )
 _ONE = "Model: tracker name, Hugging Face id or checkpoint folder."
 _SEVERAL = "All are checked before the first is queued; a run each."
@@ -51,6 +52,7 @@ class EvaluateForm(FitForm[tuple[int, ...]]):
         fields = (
             Field("model", "Model", suggestion.model),
             Field("data", "Data", kind="path"),
+            Field("kind", "Kind", kind="pick", choices=EVAL_TASKS, help=_KIND),
             Field("image_root", "Image root", hint="the data file's folder, or its images/", kind="path"),
             Field("limit", "Limit", "", "all questions", kind="integer"),
             Field("adapter", "Tuned by run", hint="none: as it is", kind="integer"),
@@ -73,7 +75,7 @@ class EvaluateForm(FitForm[tuple[int, ...]]):
         self._models = tuple(models)
         self._facts = DataFacts()
 
-    FIT_OF = ("model", "data", "image_root", "limit", "adapter", "server", "precision", "batch", "new_tokens")
+    FIT_OF = ("model", "data", "kind", "image_root", "limit", "adapter", "server", "precision", "batch", "new_tokens")
 
     def fit_home(self) -> Home:
         return self._home
@@ -82,20 +84,32 @@ class EvaluateForm(FitForm[tuple[int, ...]]):
         return self._models or super().models(values)
 
     def question(self, values: dict[str, str]) -> Asked:
-        limit = int(values["limit"]) if values["limit"] else None
-        facts = self._facts.of(path_of(values["data"]), path_of(values["image_root"]), limit)
+        facts = self._data(values)
+        usual = {**GENERATION, **OF_TASK.get(values["kind"], {})}
         return Asked(
             "",
             "",
             precision="" if values["precision"] == "auto" else values["precision"],
-            batch=int(values["batch"] or GENERATION["batch_size"]),
-            new_tokens=int(values["new_tokens"] or GENERATION["max_new_tokens"]),
-            task="gt",
+            batch=int(values["batch"] or usual["batch_size"]),
+            new_tokens=int(values["new_tokens"] or usual["max_new_tokens"]),
+            task=values["kind"],
             tuned=bool(values.get("adapter")),
             samples=facts.samples,
             image_sizes=facts.image_sizes,
-            embedded=True,
+            embedded=values["kind"] == "gt",
         )
+
+    def _data(self, values: dict[str, str]) -> Facts:
+        limit = int(values["limit"]) if values["limit"] else None
+        return self._facts.of(path_of(values["data"]), path_of(values["image_root"]), limit, values["kind"])
+
+    def fit_lines(self, values: dict[str, str]) -> list[str]:
+        """What the data hold and what is wrong with them stands there whether or not the model is known."""
+        told = list(self._data(values).told)
+        try:
+            return [*told, *super().fit_lines(values)]
+        except Exception:  # noqa: BLE001 - a model that is half typed is none; enter will say it loudly
+            return told
 
     def propose(self) -> dict[str, str]:
         proposed = for_evaluation(self._home, self._suggestion)
@@ -131,6 +145,7 @@ class EvaluateForm(FitForm[tuple[int, ...]]):
                 model,
                 data=path_of(required(values, "data", "the data file")),
                 image_root=path_of(values["image_root"]) or None,
+                task=values["kind"],
                 limit=int(values["limit"]) if values["limit"] else None,
                 adapter=int(adapter) if adapter else None,
                 server=server,

@@ -85,12 +85,13 @@ class FitForm(FormScreen[ResultT]):
     @work(thread=True, exit_on_error=False, exclusive=True, group="fit")
     def _estimate(self, wanted: tuple[str, ...], values: dict[str, str]) -> None:
         try:
-            lines = self._fit_lines(values)
+            lines = self.fit_lines(values)
         except Exception:  # noqa: BLE001 - a model that is half typed is none; enter will say it loudly
             lines = []
         self.post_message(self.Fits(wanted, tuple(lines)))
 
-    def _fit_lines(self, values: dict[str, str]) -> list[str]:
+    def fit_lines(self, values: dict[str, str]) -> list[str]:
+        """What stands below the fields; called in a thread."""
         from contextlib import closing
 
         from backends.jobs.prospect import prospect

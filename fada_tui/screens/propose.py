@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from backends.jobs.settings import EVAL_TASKS
 from db.connect import connect
 from db.home import Home
 from db.runs.queries import get_run, list_runs
@@ -23,7 +24,7 @@ Values = dict[str, str]
 
 
 def for_evaluation(home: Home, suggestion: Suggestion) -> Values:
-    """Model folder, data and image root of the suggested spec and the fine-tune, as far as each can be used.
+    """Model folder, data, image root and kind of the suggested spec, and the fine-tune, as far as each can be used.
 
     Of a fine-tune the held-out data are proposed, never those that it was trained on.
 
@@ -32,7 +33,10 @@ def for_evaluation(home: Home, suggestion: Suggestion) -> Values:
     """
     training = suggestion.spec.get("training")
     data = training.get("eval_data") if training else suggestion.spec.get("data")
-    values = {**_model(suggestion), **_data(data or {})}
+    values = {**_model(suggestion), **_data(data or {}, folder=True)}
+    task = suggestion.spec.get("task")
+    if "data" in values and suggestion.spec.get("kind") == "eval" and task in EVAL_TASKS:
+        values["kind"] = task  # what was read as one kind is seldom another
     if suggestion.adapter is not None:
         with closing(connect(home.runs_db, read_only=True)) as conn:
             run = get_run(conn, suggestion.adapter)
@@ -102,10 +106,10 @@ def _model(suggestion: Suggestion) -> Values:
     return {"model": folder} if folder and Path(folder).is_dir() else {}
 
 
-def _data(data: Mapping[str, Any]) -> Values:
-    """The file with its image root; nothing where the file is gone."""
+def _data(data: Mapping[str, Any], folder: bool = False) -> Values:
+    """The file (or folder, where that can be) with its image root; nothing where it is gone."""
     path, root = str(data.get("path") or ""), str(data.get("image_root") or "")
-    if not _is_file(path):
+    if not (_is_file(path) or (folder and path and Path(path).is_dir())):
         return {}
     return {"data": path, **({"image_root": root} if root and Path(root).is_dir() else {})}
 

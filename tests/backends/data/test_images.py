@@ -147,7 +147,7 @@ def test_missing_folder_pipe_text_and_a_problem(tmp_path: Path) -> None:
         ("gone.png", "No such file"),
         ("", "no file"),
         ("pipe.png", "no file"),
-        ("text.png", "identify"),
+        ("text.png", "text.png is no image, or of a form"),
     ]:
         with pytest.raises(ImageError, match=words):
             open_image(sample_of(tmp_path / name))
@@ -230,3 +230,18 @@ def test_dicom_that_is_cut_off_or_absurd_fails(dicom: Callable[..., Sample]) -> 
             open_image(sample)
     with pytest.raises(ImageError, match="60000 × 60000 pixels"):
         open_image(dicom(np.zeros((2, 2), "uint8"), Rows=60000, Columns=60000))
+
+
+def test_dicom_without_its_preamble_and_other_files_of_that_name(dicom: Callable[..., Sample], tmp_path: Path) -> None:
+    import numpy as np
+
+    sample = dicom(np.array([[5, 100, 200]], "uint8"))
+    sample.image_file.write_bytes(sample.image_file.read_bytes()[132:])
+    assert greys(sample) == [5, 100, 200]
+    gradient().save(tmp_path / "a.png")
+    sample.image_file.write_bytes((tmp_path / "a.png").read_bytes())
+    assert open_image(sample).size == (40, 30)
+    for content in (b"", b"hello", bytes(4000)):
+        sample.image_file.write_bytes(content)
+        with pytest.raises(ImageError, match=r"a\.dcm|without a picture"):
+            open_image(sample)

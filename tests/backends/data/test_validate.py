@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from backends.data import told
 from backends.data.chat import read_chat
 from backends.data.composition import composition, composition_of, composition_warnings
 from backends.data.errors import DataError
@@ -188,3 +189,26 @@ def test_nothing_heavy_is_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_a_person_is_told_before_a_job_runs(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png")
+    path = write(tmp_path, ["a.png", "../b.png", *(f"{n}.png" for n in range(7))])
+    report = validate(path)
+    assert told.held(report) == "9 questions about 9 images (sharegpt)"
+    first, *places, last = told.problems(report)
+    assert first.startswith("8 of 9 images: 7 missing or empty, 1 not to be used; their questions fail")
+    assert len(places) == told.SHOWN and "data.jsonl:2: " in places[0] and last == "and 3 more"
+    path.write_text(path.read_text().splitlines()[0] + "\n{" * 9 + "\n")
+    report = inspect(path)
+    assert told.problems(report) == ()
+    *named, rest = told.faults(report)
+    assert len(named) == told.SHOWN and "data.jsonl:2" in named[0] and rest == "and 4 more lines that cannot be used"
+
+
+def test_one_class_is_no_classification(tmp_path: Path) -> None:
+    touch(tmp_path, "Femur/a.png")
+    path = write(tmp_path, ["Femur/a.png"])
+    assert validate(path).samples == 1
+    with pytest.raises(DataError, match=r"one class only \(Femur\)"):
+        validate(path, kind="zero-shot")

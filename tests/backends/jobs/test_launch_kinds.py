@@ -8,7 +8,8 @@ import pytest
 from backends.catalog.resolve import ResolvedModel
 from backends.jobs import launch
 from backends.jobs.errors import QueueError
-from backends.jobs.launch import EVAL_TASKS, plan_eval
+from backends.jobs.launch import plan_eval
+from backends.jobs.settings import EVAL_TASKS
 from backends.work import work_function
 from db.home import Home
 
