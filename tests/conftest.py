@@ -18,6 +18,7 @@ from db.connect import connect
 from db.home import Home
 from db.migrate import migrate
 from tests.servers.llama import llama_server as llama_server
+from tests.servers.slurm import slurm_cluster as slurm_cluster
 
 # No test depends on the clock; what CI runs is the same each time, and other runs keep searching.
 settings.register_profile("search", deadline=None)

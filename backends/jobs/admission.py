@@ -23,6 +23,7 @@ class Capacity:
     slots: int
     memory: str
     """``VRAM``, or ``RAM`` where there is no card."""
+    whose: str = "this machine"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def impossible(claim: Claim, capacity: Capacity) -> str | None:
     """Both numbers, where a job can never fit this machine."""
     if claim.bytes + MARGIN <= capacity.total:
         return None
-    return f"needs {gigabytes(claim.bytes)} of {capacity.memory}, this machine has {gigabytes(capacity.total)}"
+    return f"needs {gigabytes(claim.bytes)} of {capacity.memory}, {capacity.whose} has {gigabytes(capacity.total)}"
 
 
 def admit(waiting: Sequence[Claim], active: Sequence[Claim], capacity: Capacity) -> list[Verdict]:

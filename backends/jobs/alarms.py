@@ -190,6 +190,8 @@ def run_symptoms(conn: sqlite3.Connection, home: Home, sample: Telemetry) -> Ite
 def _busy(conn: sqlite3.Connection, run: Run, sample: Telemetry) -> float | None:
     """How busy the cards are that a run is on, or that it has reserved memory of; None where that is not known."""
     on = [gpu for gpu in sample.gpus if any(process.run == run.id for process in gpu.processes)]
+    if not on and run.engine is not None:
+        return None
     if not on:
         row = conn.execute("SELECT json_extract(spec, '$.reserve.memory') FROM runs WHERE id = ?", (run.id,)).fetchone()
         if not (run.reserved_bytes and row[0] == "VRAM"):

@@ -21,6 +21,7 @@ from backends.jobs.admission import MARGIN, Capacity, Claim, admit
 from backends.jobs.alarms import Alarms
 from backends.jobs.energy import EnergyMeter
 from backends.jobs.engines import local
+from backends.jobs.engines.watch import Watch
 from backends.jobs.files import complain
 from backends.jobs.ingest import ingest
 from backends.jobs.peaks import note_vram
@@ -57,12 +58,14 @@ class Dispatcher:
         self._energy = EnergyMeter(home)
         self._starts = Starts()
         self._alarms = Alarms(home, conn)
+        self._watch = Watch(home)
 
     def serve(self) -> None:
         """Serve until no work is left."""
         try:
             self._serve()
         finally:
+            self._watch.end()
             self._energy.write()
             self._sampler.close()
 
@@ -77,6 +80,7 @@ class Dispatcher:
                 if not work_left(self._conn):
                     return
                 tick(self._conn, self._home)
+                self._watch.glance(self._conn)
                 self._record_sample()
                 self._start_what_fits()
             except (sqlite3.OperationalError, OSError) as error:
@@ -95,9 +99,11 @@ class Dispatcher:
 
     def _start_what_fits(self) -> None:
         assert self._sample is not None
-        active = active_runs(self._conn)
+        active = [run for run in active_runs(self._conn) if run.engine is None]
         ready: list[Run] = []
         for run in runs_in_state(self._conn, "queued"):
+            if run.engine is not None:
+                continue  # its own engine's to start
             parents = waits_for(self._conn, run.id)
             reason = self._starts.waits(run.id, run.attempt)
             if parents:

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+from backends.jobs.engines.config import grouped
 from backends.jobs.ingest import ingest
 from backends.jobs.labelling import tag
 from backends.jobs.launch import plan_eval, reserved
@@ -74,7 +75,7 @@ def follow(
         QueueError: An evaluation cannot be made; nothing was queued.
     """
     bases = [_base(home, plan) if evaluate else None for plan in plans]
-    tunes = [submit(home, plan) for plan in plans]
+    tunes = [submit(home, plan) for plan in grouped(plans)]
     made = [_evaluated(home, tune, base) for tune, base in zip(tunes, bases, strict=True)]
     sweep = [f"sweep:{tunes[0]}"] if len(tunes) > 1 else []
     for at, one in enumerate(made):
@@ -102,6 +103,7 @@ def _base(home: Home, plan: Mapping[str, Any]) -> dict[str, Any] | None:
         held=plan["held"],
         precision=model.get("precision") or "auto",
         allow_pickle=bool(model.get("allow_pickle")),
+        engine=(plan.get("engine") or {}).get("name"),
     )
     # The very model that is trained: the same commit, the same numbers.
     return {**parts, "model": dict(model)}

@@ -97,6 +97,8 @@ def insert_row(conn: sqlite3.Connection, run_id: int, spec: dict[str, Any], fold
             json.dumps(spec, ensure_ascii=False),
         ),
     )
+    if spec.get("engine"):
+        conn.execute("UPDATE runs SET engine = ? WHERE id = ?", (spec["engine"]["name"], run_id))
     conn.executemany(
         "INSERT OR IGNORE INTO dependencies(run, parent, any_end) VALUES (?,?,?)",
         [(run_id, parent, int(bool(spec.get("after_any")))) for parent in spec.get("after") or ()],

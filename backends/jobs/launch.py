@@ -16,6 +16,7 @@ from backends.data.told import problems
 from backends.data.validate import DataReport, validate
 from backends.jobs.dispatcher import capacity_of
 from backends.jobs.downloads import pinned
+from backends.jobs.engines.config import engine_part, of_spec
 from backends.jobs.errors import QueueError
 from backends.jobs.own_environment import check_task, environment_part, wants
 from backends.jobs.precision import precision_part
@@ -63,6 +64,7 @@ def plan_eval(
     allow_pickle: bool = False,
     environment: str | None = None,
     trust_remote_code: bool | str = False,
+    engine: str | None = None,
 ) -> dict[str, Any]:
     """The parts of an evaluation's spec, everything checked and nothing queued (for several that go in together).
 
@@ -85,14 +87,17 @@ def plan_eval(
         environment: Of `fada env list`: load the model there, with an older transformers; default: as catalogued.
         trust_remote_code: A person agrees now to run the code that comes with the model, as it is; a text: where its
             hash is in it.
+        engine: Of config.toml: where it runs; None: on this machine.
 
     Raises:
-        QueueError: Model, data or a number is wrong, or the job can never fit this machine.
+        QueueError: Model, data or a number is wrong, or the job can never fit this machine, or that engine.
         CodeConsentNeeded: The model brings code, and nobody has agreed to run it.
         ConsentNeeded: Images would leave the machine and nobody has agreed to it.
     """
     if task not in EVAL_TASKS:
         raise QueueError(f"there is no evaluation kind {task!r}", hint=f"known: {', '.join(EVAL_TASKS)}")
+    if engine is not None and server is not None:
+        raise QueueError("a model on a server needs no engine: this machine only asks it", hint="leave out --engine")
     if limit is not None and limit < 1:
         raise QueueError(f"--limit {limit}: it must be at least 1")
     by = partial(resolve_model, own_code=environment is not None) if server is None else resolve_served
@@ -117,6 +122,7 @@ def plan_eval(
         "training": None,
         "scoring": {"embedding": EMBEDDING if task == "gt" else None, **_floors(floors, task)},
         **common_parts(after, after_any=after_any, held=held, max_seconds=max_seconds),
+        **engine_part(home, engine),
     }
     if server is not None:
         parts = with_server(home, parts, server, report, send_images)
@@ -132,6 +138,7 @@ def enqueue_command(
     after_any: bool = False,
     title: str | None = None,
     max_seconds: float | None = None,
+    engine: str | None = None,
 ) -> int:
     """Queue any command; ``FADA_EVENTS`` names its event file. Without VRAM it takes a slot only.
 
@@ -140,7 +147,8 @@ def enqueue_command(
     """
     if not command:
         raise QueueError("no command was given", hint="write it after --: fada run -- python train.py")
-    if shutil.which(command[0]) is None:
+    where = engine_part(home, engine)
+    if not where and shutil.which(command[0]) is None:  # an engine's set-up lines may bring it
         raise QueueError(f"there is no command {command[0]!r}", hint="give its path, or check PATH")
     parts = {
         "kind": "run",
@@ -148,6 +156,7 @@ def enqueue_command(
         "title": title or " ".join(command)[:200],
         "command": list(command),
         **common_parts(after, after_any=after_any, held=False, max_seconds=max_seconds),
+        **where,
     }
     return submit(home, reserved(home, parts, reserve=vram_bytes))
 
@@ -273,7 +282,10 @@ def model_part(
 
 
 def reserved(home: Home, parts: dict[str, Any], reserve: int | None = None) -> dict[str, Any]:
-    """The parts with a reservation on this machine as it is now; see :func:`with_reservation`."""
+    """The parts with a reservation on this machine as it is now, or on their engine; see :func:`with_reservation`."""
+    engine = of_spec(parts)
+    if engine is not None:
+        return with_reservation(home, parts, engine.capacity(), reserve)
     with Sampler(home) as sampler:
         capacity = capacity_of(sampler.sample({}))
     return with_reservation(home, parts, capacity, reserve)

@@ -10,6 +10,7 @@ from typing import Any
 
 from backends.data.subset import STRATIFIED
 from backends.jobs.downloads import pinned
+from backends.jobs.engines.config import engine_part
 from backends.jobs.errors import QueueError
 from backends.jobs.launch import checked_data, common_parts, data_part, model_part, reserved, resolve
 from backends.jobs.own_environment import check_task
@@ -44,6 +45,7 @@ def plan_finetune(
     held: bool = False,
     max_seconds: float | None = None,
     allow_pickle: bool = False,
+    engine: str | None = None,
 ) -> dict[str, Any]:
     """The parts of a fine-tune's spec, everything checked and nothing queued.
 
@@ -54,6 +56,7 @@ def plan_finetune(
         eval_root: Their image root; default: ``image_root``.
         settings: See backends.jobs.settings.TRAINING (short names work).
         precision: Of :data:`backends.jobs.precision.PRECISIONS`: LoRA on a base of so many bits.
+        engine: Of config.toml: where it runs; None: on this machine.
 
     Raises:
         QueueError: Model, data or a setting is wrong, or the job can never fit this machine.
@@ -82,6 +85,7 @@ def plan_finetune(
         "training": training,
         "scoring": None,
         **common_parts(after, after_any=after_any, held=held, max_seconds=max_seconds),
+        **engine_part(home, engine),
     }
     return reserved(home, parts)
 
@@ -109,6 +113,7 @@ def wanted_like(home: Home, run_id: int) -> dict[str, Any]:
         "precision": model.get("precision") or "auto",
         "max_seconds": (spec.get("limits") or {}).get("max_seconds"),
         "allow_pickle": bool(model.get("allow_pickle")),
+        "engine": (spec.get("engine") or {}).get("name"),
     }
 
 

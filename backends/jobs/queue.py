@@ -11,6 +11,7 @@ from typing import Any
 
 from backends.jobs import store
 from backends.jobs.disk import discard, set_aside
+from backends.jobs.engines.submission import read_submission
 from backends.jobs.errors import QueueConflict, QueueError
 from backends.jobs.ingest import forget, ingest
 from backends.jobs.inputs import check_inputs, users_of
@@ -172,7 +173,7 @@ def retry(home: Home, run_id: int) -> int:
             f"run #{run_id} was imported: it was never run here", hint=f"`fada rescore {run_id}`, or `fada eval`"
         )
     check_inputs(spec, home)
-    frozen = ("id", "format", "versions", "python", "cwd", "env", "created", "fingerprint", "held")
+    frozen = ("id", "format", "versions", "python", "cwd", "env", "created", "fingerprint", "held", "group")
     parts = {key: value for key, value in spec.items() if key not in frozen}
     if parts.get("model"):
         parts = reserved(home, parts)  # by now more may be known than when it was first queued
@@ -204,7 +205,9 @@ def resume(home: Home, run_id: int, budget: Mapping[str, float] | None = None) -
         check_inputs(spec, home)
         changes = _budget(spec, store.read_control(folder).budget, budget)
         with changing(conn, run_id):
-            begun = store.read_attempt(folder, run.attempt) is not None
+            submission = read_submission(folder)
+            handed_on = submission is not None and submission.covers(run.attempt)
+            begun = handed_on or store.read_attempt(folder, run.attempt) is not None
             changes |= {"attempt": run.attempt + begun, "cancel": None, "stop": False, "held": False, "paused": False}
             store.change_control(folder, **changes)
             conn.execute("UPDATE runs SET state = 'queued', reason = NULL WHERE id = ?", (run_id,))

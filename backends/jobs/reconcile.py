@@ -92,6 +92,8 @@ def worker_pids(conn: sqlite3.Connection, home: Home) -> dict[int, int]:
     """The worker's PID of each live run: the root of its process tree."""
     found = {}
     for run in active_runs(conn):
+        if run.engine is not None:
+            continue  # a number of another machine's
         attempt = read_attempt(home.run_dir(run.id), run.attempt)
         if attempt and attempt.worker:
             found[run.id] = attempt.worker.pid

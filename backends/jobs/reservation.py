@@ -10,6 +10,7 @@ from backends.catalog.reader import USER_FILE
 from backends.estimate.foresee import Foreseen, foresee
 from backends.estimate.recorded import memory_key
 from backends.jobs.admission import MARGIN, Capacity, Claim, impossible
+from backends.jobs.engines.config import that_fit
 from backends.jobs.errors import QueueError
 from backends.jobs.store import Control
 from db.connect import connect
@@ -40,18 +41,26 @@ def with_reservation(
         how, source = found.source if found.seen else found.estimate.how, found.source
     hopeless = None if found and found.seen else impossible(Claim(0, least), capacity)
     if hopeless:
-        raise QueueError(f"this job {hopeless} ({how})", hint="take a smaller model or batch, or another machine")
+        raise QueueError(f"this job {hopeless} ({how})", hint=_instead(home, parts, least))
     return {
         **parts,
         "reserve": {
             "bytes": reserved_bytes(high, capacity),
-            "exclusive": parts["kind"] == "finetune",
+            "exclusive": parts["kind"] == "finetune" and not parts.get("engine"),
             "how": how,
             "source": source,
             "memory": capacity.memory,
             "most": capacity.total - MARGIN,
         },
     }
+
+
+def _instead(home: Home, parts: Mapping[str, Any], needed: int) -> str:
+    """What to do where a job never fits: engines that would take it are named, none is taken unasked."""
+    others = that_fit(home.config, needed)
+    if not others or parts.get("engine"):
+        return "take a smaller model or batch, or another machine"
+    return f"it would fit {' or '.join(others)}; or take a smaller model or batch"
 
 
 def reserved_bytes(high: int, capacity: Capacity) -> int:

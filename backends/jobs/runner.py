@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from backends.jobs import outofmemory
+from backends.jobs.ends import ENDED_BY_SIGNAL, finished_by_itself, last_event, stopped_and_saved
 from backends.jobs.events import EventWriter
 from backends.jobs.files import complain, end_torn_line, size_of
 from backends.jobs.ingest import ingest
@@ -28,7 +29,6 @@ from backends.jobs.logcap import cap
 from backends.jobs.peaks import vram_peak
 from backends.jobs.process import go_on, identity, suspend, tree_memory
 from backends.jobs.spawn import start_dispatcher
-from backends.jobs.state import finished_by_itself, last_event, stopped_and_saved
 from backends.jobs.store import Attempt, Control, change_control, read_attempt, read_control, read_spec, write_attempt
 from backends.jobs.subreaper import become_subreaper, below, end_leftovers, signal_group
 from db.connect import connect, immediate
@@ -42,9 +42,9 @@ GRACE_S = 10.0
 
 
 class Runner:
-    """One attempt of one job."""
+    """One attempt of one job. ``lock`` is the descriptor that holds its lock, where it has one."""
 
-    def __init__(self, home: Home, run_id: int, number: int, lock: int) -> None:
+    def __init__(self, home: Home, run_id: int, number: int, lock: int | None) -> None:
         self._home = home
         self._id = run_id
         self._folder = home.run_dir(run_id)
@@ -71,7 +71,7 @@ class Runner:
             self._end(replace(self._attempt, ended=time.time(), cancelled=control.cancel))
             return
         end_torn_line(self._folder / "events.jsonl")
-        write_attempt(self._folder, self._attempt)
+        self._begin()
         try:
             worker = self._start_worker()
         except OSError as error:
@@ -85,6 +85,9 @@ class Runner:
         self._try_once_more(ended)
         self._cap_log()
         self._end(ended)
+
+    def _begin(self) -> None:
+        write_attempt(self._folder, self._attempt)
 
     def _outcome(self, status: int, peak: int) -> Attempt:
         self._follow()
@@ -149,9 +152,13 @@ class Runner:
         except OSError as error:
             complain(f"the attempt was not written: {error}")
 
-    def _start_worker(self) -> subprocess.Popen[bytes]:
+    def _surroundings(self) -> dict[str, str]:
+        """The environment of the shell that queued it."""
         inherited = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if key in os.environ}
-        environment = {**inherited, **(self._spec.get("env") or {})}
+        return {**inherited, **(self._spec.get("env") or {})}
+
+    def _start_worker(self) -> subprocess.Popen[bytes]:
+        environment = self._surroundings()
         environment["FADA_EVENTS"] = str(self._folder / "events.jsonl")
         environment["FADA_RUN"] = str(self._id)
         environment["FADA_HOME"] = str(self._home.root)
@@ -168,7 +175,7 @@ class Runner:
             cwd=cwd,
             env=environment,
             process_group=0,
-            pass_fds=(self._lock,),
+            pass_fds=() if self._lock is None else (self._lock,),
         )
 
     def _command(self) -> tuple[list[str], str | None]:
@@ -252,7 +259,7 @@ class Runner:
             self._say("warning", f"the log cannot be kept small here ({error.strerror}): it grows")
 
     def on_signal(self, number: int, _frame: Any) -> None:
-        self._asked_to_stop = f"its runner was ended by signal {number}"
+        self._asked_to_stop = f"{ENDED_BY_SIGNAL} {number}"
 
     def _ingest(self, force: bool = False) -> None:
         """The index may be locked, full or gone; the job goes on, and whoever comes next takes it in."""
@@ -288,6 +295,10 @@ class Runner:
                     return
                 complain(f"exit record not written, trying again: {error}")
                 time.sleep(5)
+        self._tell()
+
+    def _tell(self) -> None:
+        """The end is on disk: take it in, and see that what waits is started."""
         self._ingest(force=True)
         start_dispatcher(self._home)
 

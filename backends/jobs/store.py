@@ -60,6 +60,10 @@ class Attempt:
     """Since when its processes are stopped."""
     pauses: tuple[tuple[float, float], ...] = ()
     """From when to when it was paused before that."""
+    job: str | None = None
+    """The job of an engine that it was, for instance Slurm's 812 or 812_3; None on this machine."""
+    node: str | None = None
+    """Where that ran."""
 
     @property
     def paused_s(self) -> float:
@@ -137,6 +141,20 @@ def read_attempt(folder: Path, number: int) -> Attempt | None:
     known["runner"], known["worker"] = from_dict(known.get("runner")), from_dict(known.get("worker"))
     known["pauses"] = tuple((begin, end) for begin, end in known.get("pauses") or ())
     return Attempt(**known)
+
+
+def claim_attempt(folder: Path, attempt: Attempt) -> bool:
+    """Write an attempt's file where it has none; False where another process was quicker, also on another machine."""
+    (folder / "attempts").mkdir(mode=0o700, exist_ok=True)
+    aside = folder / "attempts" / f".{attempt.number}.{attempt.job}"
+    write_json(aside, asdict(attempt))
+    try:
+        os.link(aside, folder / "attempts" / f"{attempt.number}.json")  # atomic, also over NFS
+    except FileExistsError:
+        return False
+    finally:
+        aside.unlink()
+    return True
 
 
 def write_attempt(folder: Path, attempt: Attempt) -> None:

@@ -34,7 +34,8 @@ __all__ = [
 ]
 
 _RUN = """SELECT id, kind, task, model, state, reason, exit_code, signal, attempt, created, started, ended, done, total,
-unit, phase, rate, reserved_bytes, peak_bytes, fingerprint, position, from_run, tags, note, archived FROM runs"""
+unit, phase, rate, reserved_bytes, peak_bytes, fingerprint, position, from_run, tags, note, archived,
+engine FROM runs"""
 
 
 def list_runs(conn: sqlite3.Connection, limit: int | None = None, archived: bool = True) -> list[Run]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """How many migrations runs.db has; here, so that a job's small process can check it."""
 ACTIVE_STATES = ("starting", "running", "paused")
 WAITING_STATES = ("queued", "held")
@@ -52,6 +52,8 @@ class Run:
     tags: tuple[str, ...] = ()
     note: str = ""
     archived: bool = False
+    engine: str | None = None
+    """The name of the engine that runs it; None: this machine."""
 
     @property
     def label(self) -> str:

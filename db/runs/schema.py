@@ -126,5 +126,11 @@ def _minutes(db: sqlite_utils.Database) -> None:
     fill_minutes(db.conn)
 
 
-MIGRATIONS = [_first, _curves_and_labels, _samples, _minutes]
+def _engines(db: sqlite_utils.Database) -> None:
+    """Which engine runs it; and the time of its directory when nothing more was to be read there."""
+    db.conn.execute("ALTER TABLE runs ADD COLUMN engine TEXT")
+    db.conn.execute("ALTER TABLE runs ADD COLUMN settled INTEGER")
+
+
+MIGRATIONS = [_first, _curves_and_labels, _samples, _minutes, _engines]
 assert len(MIGRATIONS) == SCHEMA_VERSION

@@ -64,6 +64,7 @@ def all_checks(context: Context) -> list[Check]:
         _clock(context.home.root),
         _survival(),
         *_hooks(context.home.config),
+        *_engines(context),
     ]
 
 
@@ -297,6 +298,36 @@ def _hooks(config: Path) -> Iterator[Check]:
             yield _check(name, "ok", command)
         else:
             yield _check(name, "missing", f"{command}: there is no command {program}", f"mend {name} in {config}")
+
+
+def _engines(context: Context) -> Iterator[Check]:
+    """Whether each engine of config.toml can be used: Slurm itself is asked what it thinks of a job like ours."""
+    from backends.jobs.engines.base import EngineError
+    from backends.jobs.engines.config import read_engines
+    from backends.jobs.engines.slurm import Slurm, commands_missing
+    from backends.jobs.errors import QueueError
+
+    config = context.home.config
+    try:
+        known = read_engines(config)
+    except QueueError as error:
+        yield _check("engines", "warn", f"{error.where}: {error.message}", error.hint)
+        return
+    for name, settings in known.items():
+        title, missing = f"engine {name}", commands_missing(settings)
+        if missing:
+            hint = f"install Slurm's commands, or say where they are: bin = … in {config}"
+            yield _check(title, "missing", f"without {', '.join(missing)} nothing can be handed to it", hint)
+            continue
+        try:
+            said = Slurm(settings, context.home).test()
+        except EngineError as error:
+            yield _check(title, "warn", f"it does not answer: {error}", "jobs for it wait until it does")
+            continue
+        if said:
+            yield _check(title, "warn", f"it would not take a job: {said}", f"mend [engines.{name}] in {config}")
+        else:
+            yield _check(title, "ok", f"it would take a job with {settings.gres or 'no card'}")
 
 
 def _program(command: str) -> str | None:

@@ -125,8 +125,9 @@ def _wanted(args: argparse.Namespace, context: Context) -> dict[str, Any]:
         raise UsageError(str(error)) from error
     settings |= {name: value for name in ("method", "seed") if (value := getattr(args, name)) is not None}
     options = queue_options(args)
-    if options["max_seconds"] is None:
-        options.pop("max_seconds")
+    for name in ("max_seconds", "engine"):
+        if options[name] is None:
+            options.pop(name)
     return {**wanted, "settings": settings, **_given(args), **options}
 
 

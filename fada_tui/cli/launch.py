@@ -87,6 +87,7 @@ def add_queue_options(parser: argparse.ArgumentParser) -> None:
         "--after-any", type=int, action="append", default=[], metavar="ID", help="start when ID is over, however"
     )
     parser.add_argument("--wait", action="store_true", help="return when it is over")
+    parser.add_argument("--engine", metavar="NAME", help="where it runs: local, or an [engines.NAME] of config.toml")
     add_max_time(parser)
 
 
@@ -98,10 +99,12 @@ def queue_options(args: argparse.Namespace) -> dict[str, Any]:
         "after": args.after or args.after_any,
         "after_any": bool(args.after_any),
         "max_seconds": max_time(args),
+        "engine": args.engine,
     }
 
 
 def evaluate(args: argparse.Namespace, context: Context) -> int:
+    from backends.jobs.engines.config import grouped
     from backends.jobs.launch import plan_eval
     from backends.jobs.submit import submit
 
@@ -132,7 +135,7 @@ def evaluate(args: argparse.Namespace, context: Context) -> int:
         if args.trust_remote_code:
             tell_agreed(plans)
         warnings = data_problems(plans)
-        runs = [submit(context.home, plan) for plan in plans]
+        runs = [submit(context.home, plan) for plan in grouped(plans)]
     return finish(context, runs, args.wait, more={"warnings": warnings})
 
 
