@@ -89,6 +89,8 @@ class PanelApp(App[str]):
         """Alerts that were up at the last look; None before the first."""
         self._aimed: MutableMapping[events.Key, Widget] = WeakKeyDictionary()
         """What had the focus when a key came."""
+        self._told_done = False
+        """The last toast said that something was done."""
         self.register_theme(fada_theme())
         self.theme = "fada"
         self.animation_level = "none"
@@ -147,6 +149,7 @@ class PanelApp(App[str]):
         markup: bool = True,
     ) -> None:
         """What is said of models holds their names: it is made safe here, for all who say something."""
+        self._told_done = False
         title, message = toast(title, message)
         super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
 
@@ -251,7 +254,11 @@ class PanelApp(App[str]):
     @on(TaskDone)
     def _task_done(self, event: TaskDone) -> None:
         if not event.quiet:
+            if self._told_done:
+                # What was done before this is over: a key pressed five times must not hide the panel under toasts.
+                self.clear_notifications()
             self.notify("\n".join(event.lines) or "nothing to do", title=event.title, markup=False, timeout=4)
+            self._told_done = True
         self.nudge()
 
     @on(TaskFailed)

@@ -49,10 +49,28 @@ def record(conn: sqlite3.Connection, entry: Entry) -> None:
 
 def in_words(lines: Sequence[str], text: str | None = None) -> str:
     """One entry's text for several changes, after an introduction where there is one."""
-    words = "; ".join(lines[:_MOST_NAMED])
-    if len(lines) > _MOST_NAMED:
-        words += f"; and {len(lines) - _MOST_NAMED} more"
+    words = "; ".join(_some(together(lines)))
     return f"{text}: {words}" if text else words
+
+
+def together(lines: Sequence[str]) -> list[str]:
+    """``A: Status TODO → Tested`` of several names in one line: ``A, B and 7 more: Status TODO → Tested``."""
+    names: dict[str, list[str]] = {}
+    for line in lines:
+        name, colon, change = line.partition(": ")
+        names.setdefault(f"{colon}{change}", []).append(name)
+    return [f"{_listed(several)}{change}" for change, several in names.items()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    *first, last = _some(names)
+    return f"{', '.join(first)}{' ' if last.startswith('and ') else ' and '}{last}" if first else last
+
+
+def _some(texts: Sequence[str]) -> list[str]:
+    """The first few, and how many more there are."""
+    rest = len(texts) - _MOST_NAMED
+    return [*texts[:_MOST_NAMED], *([f"and {rest:,} more"] if rest > 0 else [])]
 
 
 def patches_detail(patches: Sequence[Patch]) -> dict[str, Any]:

@@ -13,10 +13,9 @@ from db.connect import counters, one_view
 from db.tracker.indexing.modelrows import models_named, read_models, stored_tuple
 from db.tracker.markdown.bulk import no_cycle_search
 from db.tracker.reading.links import Linker, key_of, keys_of
-from db.tracker.rows import Change, Item, Model, ModelDetail, Section, Tracker
+from db.tracker.rows import ABSENT_TITLE, Change, Item, Model, ModelDetail, Section, Tracker
 
 _LIKELY_NAMES = 200
-ABSENT_TITLE = "No longer in the note"
 
 
 def load_tracker(conn: sqlite3.Connection) -> Tracker:

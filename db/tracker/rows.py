@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 STATUS_LADDER = ("TODO", "Available", "Local tested", "Perf tested", "Proxy tested", "Tested", "Fine-tuned")
+ABSENT_TITLE = "No longer in the note"
+"""Of the section that holds the models which the note no longer has."""
+_SPEAKS_OF_A_TEST = re.compile(r"\b(?:tested|evaluated|fine-?tuned)\b", re.IGNORECASE)
+_DENIES_IT = re.compile(r"\b(?:not|never|no|to be|cannot)\b", re.IGNORECASE)
+
+
+@lru_cache(maxsize=1024)
+def is_tested(status: str) -> bool:
+    """Beyond TODO and Available; of the note's own words those that speak of a test: `GT tested`, but not `Blocked`."""
+    if status in STATUS_LADDER:
+        return STATUS_LADDER.index(status) > 1
+    return bool(_SPEAKS_OF_A_TEST.search(status)) and not _DENIES_IT.search(status)
 
 
 @dataclass(frozen=True)
@@ -64,8 +77,7 @@ class Model:
 
     @property
     def is_tested(self) -> bool:
-        """Anything beyond TODO and Available."""
-        return self.status not in ("TODO", "Available")
+        return is_tested(self.status)
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,11 @@ class Section:
     title: str
     position: int
     models: tuple[Model, ...]
+
+    @property
+    def is_absent(self) -> bool:
+        """That of the models which the note no longer has: it stands last and is no place in the note."""
+        return bool(self.models) and all(model.absent for model in self.models)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from db.connect import one_view
-from db.tracker.queries import ABSENT_TITLE
 from db.tracker.rows import STATUS_LADDER, Tracker
 from db.tracker.summary.figures import Computed, SummaryTable, read_facts
 
@@ -72,7 +71,7 @@ def stats(conn: sqlite3.Connection) -> list[Figure]:
 
 def coverage(tracker: Tracker) -> Coverage:
     """Counts of the models in the note by section and status."""
-    sections = [section for section in tracker.sections if section.title != ABSENT_TITLE]
+    sections = [section for section in tracker.sections if not section.is_absent]
     own = dict.fromkeys(model.status for section in sections for model in section.models)
     statuses = (*STATUS_LADDER, *(status for status in own if status not in STATUS_LADDER))
     place = {status: index for index, status in enumerate(statuses)}

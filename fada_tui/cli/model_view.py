@@ -13,8 +13,7 @@ from db.runs.queries import scores
 from db.runs.rows import Score
 from db.tracker.measured import measured
 from db.tracker.proposals import proposals
-from db.tracker.queries import ABSENT_TITLE
-from db.tracker.rows import DocumentScore, Model, ModelDetail
+from db.tracker.rows import ABSENT_TITLE, DocumentScore, Model, ModelDetail
 from fada_tui.cli.output import table
 from fada_tui.screens.weights import Weights, weights, weights_text
 from fada_tui.text import printable

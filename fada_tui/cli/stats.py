@@ -8,9 +8,8 @@ from dataclasses import asdict
 from itertools import groupby
 
 from db.tracker.queries import load_tracker
-from db.tracker.rows import STATUS_LADDER
+from db.tracker.rows import STATUS_LADDER, is_tested
 from db.tracker.stats import Coverage, CoverageRow, Figure, coverage, stats
-from db.tracker.summary.figures import UNTESTED
 from fada_tui.cli.context import Context
 from fada_tui.cli.output import table
 from fada_tui.cli.verbs import Adder
@@ -66,7 +65,7 @@ def _verdict(figures: Sequence[Figure]) -> str:
 
 
 def coverage_text(picture: Coverage) -> str:
-    """Sections × statuses as counts, and how much of each section was tested in any way (beyond TODO and Available)."""
+    """Sections × statuses as counts, and how much of each section was tested in any way."""
     places = [place for place, count in enumerate(picture.total.counts) if count]
     header = ("section", *(_short(picture.statuses[place]) for place in places), "any test")
     rows = [_coverage_row(row, picture.statuses, places) for row in (*picture.rows, picture.total)]
@@ -74,7 +73,7 @@ def coverage_text(picture: Coverage) -> str:
 
 
 def _coverage_row(row: CoverageRow, statuses: Sequence[str], places: Sequence[int]) -> tuple[object, ...]:
-    tested = sum(count for status, count in zip(statuses, row.counts, strict=True) if status not in UNTESTED)
+    tested = sum(count for status, count in zip(statuses, row.counts, strict=True) if is_tested(status))
     full = round(_BAR * tested / row.total) if row.total else 0
     # Neither end is shown before it is reached.
     full = min(max(full, int(tested > 0)), _BAR - int(tested < row.total))

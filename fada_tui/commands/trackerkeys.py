@@ -20,6 +20,10 @@ def _model(selection: Selection) -> bool:
     return selection.model is not None
 
 
+def _any_model(selection: Selection) -> bool:
+    return selection.model is not None or selection.absent is not None
+
+
 def _models(selection: Selection) -> bool:
     return bool(marked_or_chosen(selection))
 
@@ -75,7 +79,7 @@ TRACKING = (
         _TRACK,
         view.details,
         ("tracker",),
-        _model,
+        _any_model,
         footer=27,
     ),
     Command(

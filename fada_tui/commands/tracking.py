@@ -24,8 +24,10 @@ def edit(panel: Dashboard, title: str, change: Edit) -> None:
     home = panel.panel_app.home
 
     def task() -> list[str]:
+        from db.tracker.history import together
+
         with closing(connect(home.fada_db)) as conn:
-            return brief(change(conn))
+            return brief(together(change(conn)))
 
     panel.panel_app.start_task(title, task)
 
@@ -135,8 +137,9 @@ def add(panel: Dashboard) -> None:
     from fada_tui.screens.add import AddForm
 
     tracker = panel.tracker.tracker
-    titles = [section.title for section in tracker.sections] if tracker else []
-    chosen = section_of(panel.selection) or (titles[0] if titles else "")
+    titles = [section.title for section in tracker.sections if not section.is_absent] if tracker else []
+    here = section_of(panel.selection)
+    chosen = here if here in titles else titles[0] if titles else ""
 
     def added(result: tuple[str, list[str]] | None) -> None:
         if result is not None:

@@ -105,7 +105,7 @@ def open_row(panel: Dashboard) -> None:
 def details(panel: Dashboard) -> None:
     from fada_tui.screens.model import ModelScreen
 
-    model = panel.selection.model
+    model = panel.selection.model or panel.selection.absent
     if model is not None:
         panel.app.push_screen(ModelScreen(panel, model, memory_total(panel.top.telemetry)))
 

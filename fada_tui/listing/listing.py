@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from db.tracker.rows import Item, Model, Section, Tracker
+from db.tracker.rows import ABSENT_TITLE, Item, Model, Section, Tracker
 from fada_tui.listing.fuzzy import Query, fold, item_text, model_text
 from fada_tui.listing.order import NOTE_ORDER, Known, Order, sort_models
 
@@ -15,12 +15,13 @@ from fada_tui.listing.order import NOTE_ORDER, Known, Order, sort_models
 class Head:
     """The head of a section (``of`` is ``section``) or of a phase of the checklist (``phase``).
 
-    ``done`` of ``total`` counts all that belongs to it, whatever the filter leaves.
+    ``done`` of ``total`` counts all that belongs to it, whatever the filter leaves; ``done`` is None of the models
+    that the note no longer has, of which nothing is to do.
     """
 
     of: str
     title: str
-    done: int
+    done: int | None
     total: int
     is_folded: bool
 
@@ -41,12 +42,15 @@ def key_of(entry: Entry) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Shelf:
-    """A section made ready: its models that the note still has, and what the filter looks through once it is used."""
+    """A section made ready: how many of its models were tested, and what the filter looks through once it is used."""
 
     section: Section
-    models: tuple[Model, ...]
     tested: int
     _texts: list[str] = field(default_factory=list)
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        return self.section.models
 
     @property
     def texts(self) -> list[str]:
@@ -58,20 +62,18 @@ class Shelf:
 
     @classmethod
     def of(cls, section: Section) -> Shelf:
-        models = tuple(model for model in section.models if not model.absent)
-        return cls(section, models, _tested(models))
+        return cls(section, _tested(section.models))
 
     def renewed(self, section: Section) -> Shelf:
         """The shelf of the same section after single rows of it were edited: only they are read again."""
-        models = tuple(model for model in section.models if not model.absent)
-        if len(models) != len(self.models):
+        if len(section.models) != len(self.models):
             return Shelf.of(section)
         texts = list(self._texts)
         if texts:
-            for index, (old, new) in enumerate(zip(self.models, models, strict=True)):
+            for index, (old, new) in enumerate(zip(self.models, section.models, strict=True)):
                 if old is not new:
                     texts[index] = model_text(new)
-        return Shelf(section, models, _tested(models), texts)
+        return Shelf(section, _tested(section.models), texts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,14 +133,14 @@ class Arrangement:
         return None if head is None else self._place(_is(head))
 
     def under(self, key: str) -> list[str]:
-        """The keys of the rows of a section or phase that the filter leaves, folded away or not."""
+        """The keys of the rows of a section or phase that the filter leaves, folded away or not, and can be marked."""
         kind, _, title = key.partition(":")
         query = self.wanted.query
         if kind == "section":
             return [
                 f"model:{model.name}"
                 for shelf in self.shelves.shelves
-                if shelf.section.title == title
+                if shelf.section.title == title and not shelf.section.is_absent
                 for model in _matching(shelf, query)
             ]
         items = self.shelves.tracker.items
@@ -151,7 +153,7 @@ class Arrangement:
         kind, _, rest = key.partition(":")
         tracker = self.shelves.tracker
         if kind == "model" and (model := tracker.by_name.get(rest)):
-            return f"section:{model.section}"
+            return f"section:{ABSENT_TITLE if model.absent else model.section}"
         if kind == "item":
             return next((f"phase:{item.phase}" for item in tracker.items if str(item.number) == rest), None)
         return None
@@ -161,7 +163,8 @@ def arrange(shelves: Shelves, wanted: Wanted) -> Arrangement:
     """The rows for what is wanted. 100,000 models take some tens of milliseconds, sorted by text a second."""
     entries: list[Entry] = []
     if wanted.order.flat:
-        every = [model for shelf in shelves.shelves for model in _matching(shelf, wanted.query)]
+        standing = (shelf for shelf in shelves.shelves if not shelf.section.is_absent)
+        every = [model for shelf in standing for model in _matching(shelf, wanted.query)]
         entries += sort_models(every, wanted.order, wanted.known)
     else:
         for shelf in shelves.shelves:
@@ -189,7 +192,8 @@ def _section(shelf: Shelf, wanted: Wanted) -> Iterator[Entry]:
     if not shown:
         return
     folded = f"section:{shelf.section.title}" in wanted.folded and not wanted.query
-    yield Head("section", shelf.section.title, shelf.tested, len(shelf.models), folded)
+    done = None if shelf.section.is_absent else shelf.tested
+    yield Head("section", shelf.section.title, done, len(shelf.models), folded)
     if not folded:
         yield from sort_models(shown, wanted.order, wanted.known)
 

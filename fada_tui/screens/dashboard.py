@@ -169,7 +169,8 @@ class Dashboard(Screen[None]):
         elif pane == "queue" and key:
             run = self.queue.runs.get(int(key.removeprefix("run:"))) or shown
         marked = (self.tracker.marked_models, self.tracker.marked_items) if pane == "tracker" else ((), ())
-        return Selection(pane, model, item, run, section, *marked, proposal=self.tracker.proposal_at(key))
+        known = (self.tracker.proposal_at(key), self.tracker.absent_at(key)) if pane == "tracker" else (None, None)
+        return Selection(pane, model, item, run, section, *marked, *known)
 
     def row_text(self) -> str:
         """The chosen row as text, or the whole pane where no row can be chosen."""
@@ -296,7 +297,9 @@ class Dashboard(Screen[None]):
     @on(LineView.Opened)
     def _row_opened(self) -> None:
         selection = self.selection
-        self.action_command("fold" if selection.section else "details" if selection.model else "open")
+        self.action_command(
+            "fold" if selection.section else "details" if selection.model or selection.absent else "open"
+        )
 
     # Filter
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fada_tui.screens.dashboard import Dashboard
 
 # Cut between two keys at 80 columns.
-_KEYS = "esc · s status · n note · A alias · p proposal · e eval · f fine-tune · d download · u undo · y copy"
+_KEYS = "esc · s status · n note · A alias · p proposal · e eval · f fine-tune · u undo · y copy · d download"
 
 
 class ModelScreen(LiveScreen):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from rich.cells import cell_len, chop_cells
 
 from db.runs.rows import Run, Score
-from db.tracker.queries import ABSENT_TITLE
-from db.tracker.rows import Change, DocumentScore, Model, Proposal
+from db.tracker.rows import ABSENT_TITLE, Change, DocumentScore, Model, Proposal
 from fada_tui.format import duration, number, score
 from fada_tui.screens.known import Fit, Known
 from fada_tui.screens.weights import Weights, weights_text
@@ -73,12 +72,7 @@ def _top(model: Model, proposal: Proposal | None, width: int) -> list[Line]:
 
 
 def _columns(model: Model, width: int) -> list[Line]:
-    return [
-        line
-        for column, text in model.columns.items()
-        if column != "Model"
-        for line in _folded(f"  {left(column, _LABEL)} ", text or "–", width)
-    ]
+    return _labelled({name: text or "–" for name, text in model.columns.items() if name != "Model"}, "  ", width)
 
 
 def _scores(model: Model, scores: Sequence[Score], width: int) -> list[Line]:
@@ -130,9 +124,7 @@ def _routes(routes: Iterable[dict[str, str]], width: int) -> list[Line]:
     lines: list[Line] = []
     for route in routes:
         lines += _folded("  ", f"{route['heading']}: {route.get('Model', '')}", width, token="")
-        for column, text in route.items():
-            if column not in _INTERNAL and text:
-                lines += _folded(f"    {left(column, _LABEL - 2)} ", text, width)
+        lines += _labelled({name: text for name, text in route.items() if name not in _INTERNAL}, "    ", width)
     return lines
 
 
@@ -203,6 +195,16 @@ def _fit(one: Fit, width: int) -> Line:
     seen = f", by #{one.seen_in}" if one.seen_in is not None else ""
     figures = f"{one.likely / gib:6.1f}  {one.low / gib:.1f}–{one.high / gib:.1f}{seen}"
     return spread(((f"  {one.work}", ""),), ((sign, token), (figures, "")), width)
+
+
+def _labelled(cells: Mapping[str, str], indent: str, width: int) -> list[Line]:
+    """The table cells that hold something beside the names of their columns, which have the room they need."""
+    names = [printable(name) for name, text in cells.items() if text]
+    room = min(max(map(cell_len, names), default=0), width // 3)
+    label = max(room, _LABEL + 2 - len(indent))
+    return [
+        line for name, text in cells.items() if text for line in _folded(f"{indent}{left(name, label)} ", text, width)
+    ]
 
 
 def _folded(begin: str, text: str, width: int, token: str = "") -> list[Line]:

@@ -158,6 +158,8 @@ class Selection:
     marked_items: tuple[Item, ...] = ()
     proposal: Proposal | None = None
     """What a finished run suggests for :attr:`model`."""
+    absent: Model | None = None
+    """A model that the note no longer has: it can only be looked at."""
 
 
 __all__ = ["Failure", "Outlook", "RunList", "RunView", "Selection", "TelemetryView", "Tracker"]

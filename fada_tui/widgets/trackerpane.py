@@ -10,7 +10,7 @@ from textual import on, work
 from textual.message import Message
 from textual.reactive import reactive
 
-from db.tracker.rows import Item, Model, Proposal, Tracker
+from db.tracker.rows import ABSENT_TITLE, Item, Model, Proposal, Tracker
 from fada_tui.listing.fuzzy import Query
 from fada_tui.listing.listing import Arrangement, Shelves, Wanted, arrange
 from fada_tui.listing.order import NOTE_ORDER, RUNS, SCORE, Known, Order, columns_offered, other_columns
@@ -44,7 +44,7 @@ class TrackerPane(LineView):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.folded: frozenset[str] = frozenset()
+        self.folded = frozenset({f"section:{ABSENT_TITLE}"})
         self.arrangement: Arrangement | None = None
         self._arranging = False
         self._again = False
@@ -125,10 +125,18 @@ class TrackerPane(LineView):
 
     def model_at(self, key: str | None) -> Model | None:
         """The model of a row's key, while the note has it."""
+        model = self._known_at(key)
+        return None if model is None or model.absent else model
+
+    def absent_at(self, key: str | None) -> Model | None:
+        """The model of a row's key that the note no longer has."""
+        model = self._known_at(key)
+        return model if model is not None and model.absent else None
+
+    def _known_at(self, key: str | None) -> Model | None:
         if self.tracker is None or not key or not key.startswith("model:"):
             return None
-        model = self.tracker.by_name.get(key.removeprefix("model:"))
-        return None if model is None or model.absent else model
+        return self.tracker.by_name.get(key.removeprefix("model:"))
 
     def item_at(self, key: str | None) -> Item | None:
         """The checklist item of a row's key."""

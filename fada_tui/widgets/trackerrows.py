@@ -92,13 +92,15 @@ class TrackerRows(Rows):
         sign = ("• ", "accent") if key_of(entry) in self._shown.marked else ("  ", "")
         if isinstance(entry, Item):
             return (sign, *_item(entry, self._width))
-        return (sign, *self._model(entry))
+        line = (sign, *self._model(entry))
+        return tuple((text, "dim") for text, _ in line) if entry.absent else line
 
     def _head(self, head: Head) -> Line:
         waiting = self._waiting.get(head.title, 0) if head.of == "section" else 0
         said = f"{count(waiting, 'proposal') if self._width >= _TUNED_FROM else f'{waiting} →'}  " if waiting else ""
         marked = self._marked_under.get(head.key, 0) if head.is_folded and self._shown.marked else 0
-        figures: Line = ((said, "running"), (f"{head.done:,}/{head.total:,}", "dim"))
+        counts = f"{head.total:,}" if head.done is None else f"{head.done:,}/{head.total:,}"
+        figures: Line = ((said, "running"), (counts, "dim"))
         if marked:
             figures = ((f"{marked:,} •  ", "accent"), *figures)
         return spread(((f"{'▸' if head.is_folded else '▾'} {head.title}", "title"),), figures, self._width)

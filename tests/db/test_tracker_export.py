@@ -117,7 +117,7 @@ def test_an_edit_saved_while_the_note_is_flushed_stays(tracker_db, tmp_path, mon
 
 
 def test_a_failed_write_is_not_remembered(tracker_db, tmp_path):
-    with pytest.raises(NoteError, match="no such file"):
+    with pytest.raises(NoteError, match="no such folder"):
         export_to_file(tracker_db, tmp_path / "none" / "n.md")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(NoteError, match="loop"):

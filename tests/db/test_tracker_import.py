@@ -14,6 +14,7 @@ from db.tracker.edits import add_alias, set_status, undo
 from db.tracker.errors import NoteError
 from db.tracker.export import export_note
 from db.tracker.importer import default_note, import_default, import_note
+from db.tracker.rows import ABSENT_TITLE
 
 
 def _count(conn: sqlite3.Connection, table: str, where: str = "1") -> int:
@@ -184,7 +185,7 @@ def test_a_later_note_updates(empty_db):
     models = {model.name: model for model in queries.load_tracker(empty_db).models}
     assert {name: models[name].id for name in ids} == ids
     assert [name for name, model in models.items() if model.absent] == ["B"]
-    assert queries.load_tracker(empty_db).sections[-1].title == queries.ABSENT_TITLE
+    assert queries.load_tracker(empty_db).sections[-1].title == ABSENT_TITLE
     result = _import(empty_db, first)
     assert (result.added, result.absent) == ((), ("D",))
     assert "B: back in the note" in result.details

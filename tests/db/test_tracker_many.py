@@ -9,7 +9,7 @@ from db.tracker import edits, queries
 from db.tracker.edits import CellChange
 from db.tracker.errors import EditError
 from db.tracker.export import export_note
-from db.tracker.history import Entry, record, settled
+from db.tracker.history import Entry, record, settled, together
 from db.tracker.importer import default_note, import_note
 
 
@@ -107,7 +107,11 @@ def test_a_long_list_of_changes_is_named_in_short(tracker_db):
     names = [model.name for model in queries.load_tracker(tracker_db).models]
     changed = edits.set_statuses(tracker_db, names, "Perf tested")
     assert len(changed) == 41
-    assert queries.history(tracker_db, 1)[0].text.endswith("; and 36 more")
+    assert together(changed[:2]) == ["FetalCLIP and FetalMind: Status TODO → Perf tested"]
+    assert together(["a: x", "no colon", "a: y", "b: x"]) == ["a and b: x", "no colon", "a: y"]
+    assert queries.history(tracker_db, 1)[0].text.startswith(
+        "FetalCLIP, FetalMind, Sonomate, EchoVLM, LLaVA-Ultra and 18 more: Status TODO → Perf tested; MiniCPM-V-2.6, "
+    )
 
 
 def test_only_what_the_patch_touched_is_read_and_counted_as_changed(tracker_db):

@@ -9,12 +9,10 @@ from hypothesis import strategies as st
 
 from db.tracker.edits import set_status
 from db.tracker.importer import default_note, import_note
-from db.tracker.queries import ABSENT_TITLE, load_tracker
-from db.tracker.rows import STATUS_LADDER
+from db.tracker.queries import load_tracker
+from db.tracker.rows import ABSENT_TITLE, STATUS_LADDER
 from db.tracker.stats import Figure, coverage, stats
 from db.tracker.summary.labels import group, match_labels
-
-UNTESTED = ("TODO", "Available")
 
 
 def figures(conn: sqlite3.Connection) -> dict[tuple[str, str], Figure]:
@@ -91,11 +89,11 @@ OTHER = """# Tracker
 
 | Group | To do | Proxy tested | Tested | Models | Coverage |
 |--|--|--|--|--|--|
-| Open models | 1 | 1 | 3 | 4 | 75% |
+| Open models | 2 | 1 | 2 | 4 | 75% |
 | Hosted | 1 | - | 0 | ~1 | 0% |
-| Small models | 2 | 0 | 0 | 2 | ? |
+| Small models | 1 | 0 | 1 | 2 | ? |
 | Robots | 0 | 0 | 0 | 0 | 0% |
-| Overall | 2 | 1 | 3 | 5 | 60% |
+| Overall | 3 | 1 | 2 | 5 | 60% |
 
 ### By status
 
@@ -126,9 +124,9 @@ def test_another_note_of_the_dialect(empty_db: sqlite3.Connection) -> None:
     import_note(empty_db, OTHER.encode(), "other.md", "test")
     found = figures(empty_db)
     assert {key: (figure.computed, figure.agrees) for key, figure in found.items()} == {
-        ("Open models", "To do"): (1, True),
+        ("Open models", "To do"): (2, True),
         ("Open models", "Proxy tested"): (1, True),
-        ("Open models", "Tested"): (3, True),
+        ("Open models", "Tested"): (2, True),
         ("Open models", "Models"): (4, True),
         ("Open models", "Coverage"): (None, None),
         ("Hosted", "To do"): (1, True),
@@ -136,15 +134,15 @@ def test_another_note_of_the_dialect(empty_db: sqlite3.Connection) -> None:
         ("Hosted", "Tested"): (0, True),
         ("Hosted", "Models"): (1, True),
         ("Hosted", "Coverage"): (None, None),
-        ("Small models", "To do"): (1, False),
+        ("Small models", "To do"): (2, False),
         ("Small models", "Proxy tested"): (0, True),
-        ("Small models", "Tested"): (1, False),
+        ("Small models", "Tested"): (0, False),
         ("Small models", "Models"): (2, True),
         ("Small models", "Coverage"): (None, None),
         **{("Robots", column): (None, None) for column in ("To do", "Proxy tested", "Tested", "Models", "Coverage")},
-        ("Overall", "To do"): (2, True),
+        ("Overall", "To do"): (3, True),
         ("Overall", "Proxy tested"): (1, True),
-        ("Overall", "Tested"): (3, True),
+        ("Overall", "Tested"): (2, True),
         ("Overall", "Models"): (5, True),
         ("Overall", "Coverage"): (None, None),
         ("TODO", "Count"): (1, True),
@@ -160,7 +158,7 @@ def test_another_note_of_the_dialect(empty_db: sqlite3.Connection) -> None:
         ("Total", "Count"): (None, None),
     }
     assert all(figure.detail for figure in found.values() if figure.computed is None)
-    assert found["Open models", "Tested"].detail == "1 proxy, 1 tested, 1 waiting"
+    assert found["Open models", "Tested"].detail == "1 proxy, 1 tested"
 
 
 def test_a_note_without_a_summary_has_no_figures(empty_db: sqlite3.Connection) -> None:
@@ -212,7 +210,7 @@ def test_a_true_summary_agrees_and_one_wrong_figure_stands_out(
     everything = [status for statuses in sections.values() for status in statuses]
     true = {}
     for label, statuses in (*sections.items(), ("Total", everything)):
-        waiting = sum(status in UNTESTED for status in statuses)
+        waiting = sum(status in ("TODO", "Available", "on hold") for status in statuses)
         true[label] = {"Count": len(statuses), "Tested": len(statuses) - waiting, "TODO": waiting}
     wrong = data.draw(st.sampled_from([(label, column) for label in true for column in ("Count", "Tested", "TODO")]))
     lines = []

@@ -142,7 +142,7 @@ LINKER = Linker(
         ("InternVL2 once more", (), ["InternVL2"]),
         ("InternVL or Intern or Chex", (), ["InternVL"]),
         ("InternVL3", (), ["InternVL3"]),
-        ("MiniCPM-V-2.6", (), ["MiniCPM-V-2.6"]),
+        ("MiniCPM-V-2.6 is one, minicpm-v-2.6 may be either", ("MiniCPM-V-2.6",), ["minicpm-v-2.6"]),
         ("Ox alone", ("Ox",), []),
         ("an ox inside", (), []),
         ("write the paper", (), []),

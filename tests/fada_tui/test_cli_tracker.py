@@ -279,7 +279,7 @@ def test_a_dropped_model_is_listed_as_dropped(fada, tmp_path):
 
 def test_export_to_a_bad_place(fada, tmp_path):
     assert "directory" in fada.fails("export", str(tmp_path))["message"]
-    assert "no such file" in fada.fails("export", str(tmp_path / "none" / "n.md"))["message"]
+    assert "no such folder" in fada.fails("export", str(tmp_path / "none" / "n.md"))["message"]
 
 
 def test_hostile_text_is_shown_and_not_obeyed(fada, tmp_path):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.tracker.rows import Section, Tracker
+from db.tracker.rows import ABSENT_TITLE, Section, Tracker
 from fada_tui.listing.fuzzy import Query
 from fada_tui.listing.listing import Arrangement, Head, Shelves, Wanted, arrange
 from fada_tui.listing.order import FIXED, Order
@@ -75,9 +75,16 @@ def test_the_rows_under_a_head_are_those_that_the_filter_leaves() -> None:
     assert arranged(Wanted(folded=frozenset({PHASE}))).under(PHASE) == ["item:1", "item:2"]
 
 
-def test_absent_models_are_not_shown() -> None:
-    gone = replace(TRACKER.sections[1], models=(replace(TRACKER.sections[1].models[0], absent=True),))
-    assert MOBILE not in keys(arranged(Wanted(), replace(TRACKER, sections=(TRACKER.sections[0], gone))))
+def test_models_that_the_note_dropped_stand_under_a_head_of_their_own_and_cannot_be_marked() -> None:
+    gone = Section(ABSENT_TITLE, 1, (replace(model("Gone-7B", "Tested"), absent=True),))
+    tracker = replace(TRACKER, sections=(TRACKER.sections[0], gone))
+    head, found = f"section:{ABSENT_TITLE}", arranged(Wanted(), tracker)
+    place = keys(found).index(head)
+    assert keys(found)[place + 1] == "model:Gone-7B"
+    assert found.entries[place] == Head("section", ABSENT_TITLE, None, 1, False)
+    assert found.under(head) == []
+    assert arranged(Wanted(folded=frozenset({head})), tracker).find("model:Gone-7B") == place
+    assert "model:Gone-7B" not in keys(arranged(Wanted(order=Order("Name", flat=True)), tracker))
 
 
 STEP = st.tuples(st.integers(0, 5), st.sampled_from(["TODO", "Tested"]), st.sampled_from(["", "qwen", "tested"]))

@@ -14,6 +14,7 @@ from db.home import Home
 from db.tracker import edits
 from db.tracker.importer import import_note
 from db.tracker.queries import list_items
+from db.tracker.rows import ABSENT_TITLE
 from fada_tui.app import PanelApp
 from fada_tui.commands.telling import brief
 from fada_tui.screens.add import AddForm
@@ -267,7 +268,17 @@ async def test_no_key_of_the_detail_view_is_cut(panel_home: Home, until: Until, 
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, ModelScreen) and "In the note" in screen_text(app))
         keys = screen_text(app).split("\n")[-1].strip()
-        whole = ("s status", "n note", "A alias", "p proposal", "e eval", "f fine-tune", "u undo", "y copy")
+        whole = (
+            "s status",
+            "n note",
+            "A alias",
+            "p proposal",
+            "e eval",
+            "f fine-tune",
+            "u undo",
+            "y copy",
+            "d download",
+        )
         assert set(keys.removeprefix("esc").removeprefix(" · ").split(" · ")) <= set(whole)
         assert "u undo" in keys
 
@@ -364,3 +375,41 @@ async def test_an_alias_is_tied_and_taken_away(panel_home: Home, until: Until) -
             await pilot.press(*"Molmo", "enter")
             await until(pilot, lambda wanted=aliases: models(panel_home)["Molmo-7B"].aliases == wanted)
             await until(pilot, lambda wanted=aliases: app.dashboard.selection.model.aliases == wanted)  # type: ignore
+
+
+async def test_what_was_done_last_takes_the_place_of_what_was_done_before(panel_home: Home, until: Until) -> None:
+    app = PanelApp(panel_home)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(pilot, lambda: loaded(app))
+        await choose(app, pilot, "item:1")
+        await pilot.press("space")
+        await until(pilot, lambda: "item 1 done" in screen_text(app))
+        await pilot.press("space")
+        await until(pilot, lambda: "item 1 not done" in screen_text(app))
+        assert "item 1 done" not in screen_text(app)
+        app.notify("the card is hot", severity="warning")
+        await pilot.press("u")
+        await until(pilot, lambda: "taken back" in screen_text(app))
+        assert "the card is hot" in screen_text(app)
+
+
+async def test_a_model_that_the_note_dropped_is_looked_at_and_not_worked_on(panel_home: Home, until: Until) -> None:
+    app = PanelApp(panel_home)
+    with closing(connect(panel_home.fada_db)) as conn:
+        import_note(conn, b"# N\n\n## Tier\n\n| Model | Status |\n|--|--|\n| Molmo-7B | Tested |\n", "n.md", "test")
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: loaded(app))
+        assert "Pixtral-12B" not in screen_text(app)
+        await pilot.press("G")
+        assert f"▸ {ABSENT_TITLE}" in screen_text(app) and screen_text(app).count(" 41 ") == 1
+        await pilot.press("enter")
+        await until(pilot, lambda: "Pixtral-12B" in screen_text(app))
+        await choose(app, pilot, "model:Pixtral-12B")
+        assert app.dashboard.selection.model is None
+        await pilot.press("s", "n", "m", "space")
+        assert app.screen is app.dashboard and not app.dashboard.tracker.marked
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ModelScreen) and "What follows is" in screen_text(app))
+        await pilot.press("escape", "a")
+        await until(pilot, lambda: isinstance(app.screen, AddForm) and "Tier" in screen_text(app))
+        assert ABSENT_TITLE not in app.screen._titles  # type: ignore[attr-defined]

@@ -131,6 +131,8 @@ def _ask(check: Callable[[str], None] | None, target: Path) -> None:
 
 def _unwritable(error: OSError | RuntimeError, path: Path) -> NoteError:
     reason = _reason(error) if isinstance(error, OSError) else "a loop of symbolic links"
+    if isinstance(error, FileNotFoundError):
+        reason = "no such folder"
     return NoteError(f"cannot write: {reason}", str(path), "choose another file")
 
 

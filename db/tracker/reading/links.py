@@ -58,6 +58,7 @@ class Linker:
         absent: Collection[str] = frozenset(),
     ) -> None:
         self.sizes = dict(models)
+        self.absent = absent
         self.by_key: dict[str, tuple[str, ...]] = {}
         spelt = [(name, name) for name in self.sizes]
         spelt += [(alias, name) for alias, name in aliases.items() if name in self.sizes and alias not in self.sizes]
@@ -86,7 +87,11 @@ class Linker:
 
     def named(self, name: str) -> tuple[str, ...]:
         """The models that one name stands for: by spelling, by alias, or by name and size."""
-        return self.by_key.get(key_of(name)) or self._with_size(name)
+        return self._spelt(name) or self._with_size(name)
+
+    def _spelt(self, name: str) -> tuple[str, ...]:
+        """A name spelt exactly as one that stands in the note means that one, whatever others are spelt alike."""
+        return (name,) if name in self.sizes and name not in self.absent else self.by_key.get(key_of(name), ())
 
     def _phrase(self, words: list[str], at: int, found: _Found) -> int:
         """Take the longest name that starts at a word; the number of words taken."""
@@ -94,10 +99,10 @@ class Linker:
             written = " ".join(words[at : at + length])
             phrase = written.strip(_EDGES)
             names: tuple[str, ...] = ()
-            for key in (key_of(written), key_of(phrase)):
+            for spelt in (written, phrase):
                 # A short name is too easily an ordinary word, but where the line starts with it.
-                if not names and (at == 0 or len(key) >= _SHORTEST_INSIDE):
-                    names = self.by_key.get(key, ())
+                if not names and (at == 0 or len(key_of(spelt)) >= _SHORTEST_INSIDE):
+                    names = self._spelt(spelt)
             names = names or (self._with_size(phrase) if length == 1 else ())
             if len(names) == 1:
                 found.names.append(names[0])

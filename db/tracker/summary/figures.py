@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from db.tracker.reading.values import ladder_status
-from db.tracker.rows import STATUS_LADDER
+from db.tracker.rows import STATUS_LADDER, is_tested
 from db.tracker.summary.labels import Group, Match, group, is_total, match_labels, words
 
-UNTESTED = ("TODO", "Available")
 _COUNT = frozenset(("count", "number", "no", "total", "n", "amount", "how", "many"))
 _TESTED = frozenset(("tested", "evaluated", "done", "finished"))
 _TODO = frozenset(("todo", "to", "do", "remaining", "left", "untested", "open", "pending"))
@@ -158,12 +157,12 @@ def _section_figure(facts: Facts, members: Collection[object], column: str, titl
     said = words(column)
     step = ladder_status(column)
     if said and said <= _TODO:
-        waiting = [status for status in statuses if status in UNTESTED]
+        waiting = [status for status in statuses if not is_tested(status)]
         return _exactly(len(waiting), _breakdown(waiting) if set(waiting) - {"TODO"} else "")
     if step not in (None, "Tested"):
         return _of_status(statuses, step or "")
     if said and said <= _TESTED:
-        tested = [status for status in statuses if status not in UNTESTED]
+        tested = [status for status in statuses if is_tested(status)]
         return _exactly(len(tested), _breakdown(tested))
     return _exactly(len(statuses), title) if _is_count(column) else _no_column(column)
 
