@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+_TEMPORARY = re.compile(r"\.fada-[0-9a-f]{16}\.tmp")
+_STALE_S = 3600.0
 
-def replace_file(target: Path, data: bytes, mode: int | None = None) -> None:
+
+def replace_file(
+    target: Path, data: bytes, mode: int | None = None, last_look: Callable[[], object] | None = None
+) -> None:
     """Write a temporary file beside ``target``, flush it to the disk, rename it, and flush the folder.
 
     Args:
         mode: Permission bits of the new file; None: as the process makes files.
+        last_look: Called when all is written and only the rename is left; what it raises leaves things as they were.
 
     Raises:
         OSError: What stood there is as it was.
@@ -24,6 +34,8 @@ def replace_file(target: Path, data: bytes, mode: int | None = None) -> None:
             if mode is not None:
                 os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
+        if last_look is not None:
+            last_look()
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -33,3 +45,16 @@ def replace_file(target: Path, data: bytes, mode: int | None = None) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def sweep(folder: Path) -> None:
+    """Remove temporary files of those who were killed while they wrote; young ones may be somebody's at work.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    for path in folder.iterdir():
+        if _TEMPORARY.fullmatch(path.name):
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _STALE_S:
+                    path.unlink()

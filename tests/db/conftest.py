@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 
@@ -40,3 +41,20 @@ def tracker_db(empty_db: sqlite3.Connection) -> sqlite3.Connection:
 def make_db() -> Callable[[], sqlite3.Connection]:
     """For property tests, which need a new database an example."""
     return fresh_database
+
+
+@pytest.fixture
+def at_flush(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Do something once, just after the next file was flushed and before it is renamed."""
+
+    def arrange(action: Callable[[], object]) -> None:
+        waiting, flush = [action], os.fsync
+
+        def flushed(descriptor: int) -> None:
+            flush(descriptor)
+            if waiting:
+                waiting.pop()()
+
+        monkeypatch.setattr(os, "fsync", flushed)
+
+    return arrange

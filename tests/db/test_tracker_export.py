@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from db.tracker.disk import files
 from db.tracker.edits import set_item, undo
 from db.tracker.errors import NoteConflict, NoteError
 from db.tracker.export import export_note, export_to_file
@@ -98,17 +97,11 @@ def test_a_link_means_the_file_that_it_points_to(tracker_db, tmp_path):
     assert _refused(tracker_db, link).where == str(link)
 
 
-def test_an_edit_saved_while_the_note_is_flushed_stays(tracker_db, tmp_path, monkeypatch):
+def test_an_edit_saved_while_the_note_is_flushed_stays(tracker_db, tmp_path, at_flush):
     path = tmp_path / "n.md"
     path.write_bytes(default_note())
     set_item(tracker_db, 1, True)
-    flush = files.replace_file
-
-    def flush_while_an_editor_saves(target: Path, data: bytes, mode: int | None = None) -> None:
-        flush(target, data, mode)
-        path.write_text("saved meanwhile")
-
-    monkeypatch.setattr(files, "replace_file", flush_while_an_editor_saves)
+    at_flush(lambda: path.write_text("saved meanwhile"))
     with pytest.raises(NoteConflict):
         export_to_file(tracker_db, path)
     assert path.read_text() == "saved meanwhile"

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from db.tracker import edits
-from db.tracker.disk import files
 from db.tracker.errors import NoteConflict, NoteError
 from db.tracker.export import export_note, export_to_file
 from db.tracker.importer import default_note, import_note
@@ -125,34 +124,26 @@ def test_choices_made_on_an_older_state_are_refused(empty_db, path):
     assert _everything(empty_db, path) == before
 
 
-def test_a_file_saved_while_it_is_written_stays_and_nothing_is_stored(empty_db, path, monkeypatch):
+def test_a_file_saved_while_it_is_written_stays_and_nothing_is_stored(empty_db, path, at_flush):
     edits.set_item(empty_db, 5, True)
     _by_hand(path, b"6. [ ] EchoVLM", b"6. [x] EchoVLM")
     dump = list(empty_db.iterdump())
-    flush = files.replace_file
-
-    def flush_while_an_editor_saves(target: Path, data: bytes, mode: int | None = None) -> None:
-        flush(target, data, mode)
-        path.write_text("saved meanwhile")
-
-    monkeypatch.setattr(files, "replace_file", flush_while_an_editor_saves)
+    at_flush(lambda: path.write_text("saved meanwhile"))
     with pytest.raises(NoteConflict, match="just now"):
         sync_note(empty_db, path)
     assert path.read_text() == "saved meanwhile"
     assert list(empty_db.iterdump()) == dump
 
 
-def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(empty_db, path, monkeypatch):
+def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(empty_db, path, at_flush):
     edits.set_item(empty_db, 5, True)
     dump = list(empty_db.iterdump())
-    flush = files.replace_file
 
-    def flush_while_a_pipe_comes(target: Path, data: bytes, mode: int | None = None) -> None:
-        flush(target, data, mode)
+    def a_pipe_comes() -> None:
         path.unlink()
         os.mkfifo(path)
 
-    monkeypatch.setattr(files, "replace_file", flush_while_a_pipe_comes)
+    at_flush(a_pipe_comes)
     with pytest.raises(NoteError, match="not a file"):
         sync_note(empty_db, path)
     assert sorted(path.parent.iterdir()) == [path]

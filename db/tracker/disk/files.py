@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import stat
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from db.atomic import replace_file
+from db.atomic import replace_file, sweep
 from db.tracker.errors import NoteError
 
 
@@ -100,19 +100,9 @@ def write_stream(path: Path, data: bytes) -> None:
 def _replace(target: Path, data: bytes, check: Callable[[str], None] | None) -> None:
     _ask(check, target)
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
-    staged = target.with_name(f".fada-{secrets.token_hex(8)}.tmp")
-    replace_file(staged, data, mode)
-    try:
-        # Again: flushing takes its time, and an editor may have saved meanwhile. From here to the rename is no wait.
-        _ask(check, target)
-        staged.replace(target)
-    finally:
-        staged.unlink(missing_ok=True)
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sweep(target.parent)
+    # Asked again: flushing takes its time, and an editor may have saved meanwhile. From there to the rename is no wait.
+    replace_file(target, data, mode, partial(_ask, check, target))
 
 
 def _ask(check: Callable[[str], None] | None, target: Path) -> None:
