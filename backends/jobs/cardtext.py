@@ -103,7 +103,7 @@ def loading_lines(facts: Mapping[str, Any]) -> list[str]:
     base = facts["base"]
     repo = base["repo"] or f"PATH/TO/{cell(base['folder'])}"
     at = f", revision={base['revision']!r}" if base["repo"] and base["revision"] else ""
-    if facts["summary"].get("method") == "full":
+    if facts["summary"].get("method") == "full" or facts.get("merged"):
         code = [
             "from transformers import AutoModelForImageTextToText, AutoProcessor",
             "",

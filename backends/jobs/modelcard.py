@@ -139,7 +139,7 @@ def render(facts: Mapping[str, Any]) -> str:
 
 
 def is_adapter(facts: Mapping[str, Any]) -> bool:
-    return bool(facts["summary"].get("method") != "full")
+    return bool(facts["summary"].get("method") != "full" and not facts.get("merged"))
 
 
 def _title(facts: Mapping[str, Any], called: str) -> str:

@@ -81,6 +81,8 @@ def fingerprint(spec: Mapping[str, Any]) -> str:
         parts["training"] = {**telling(training), "eval_data": _content(training.get("eval_data"))}
     if spec.get("server"):
         parts["server"] = deciding(spec["server"])
+    if spec.get("convert"):
+        parts["convert"] = {key: spec["convert"].get(key) for key in ("to", "quant", "check")}
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -56,6 +56,9 @@ def _minicpm(images: Any, most: int) -> None:
 def _lfm2(images: Any, most: int) -> None:
     token = (images.encoder_patch_size * images.downsample_factor) ** 2
     images.max_image_tokens = min(images.max_image_tokens, max(images.min_image_tokens, most // token))
+    if images.min_tiles * images.tile_size**2 > most:
+        # An image over the limit of tokens is split: into more pixels than are wanted. One tile splits nothing.
+        images.min_tiles = images.max_tiles = 1
     images.max_tiles = min(images.max_tiles, max(images.min_tiles, most // images.tile_size**2))
 
 

@@ -18,6 +18,7 @@ _JOBS = {
     ("eval", "perf"): "backends.work.perf:run",
     ("eval", "zero-shot"): "backends.work.zeroshot:run",
     ("finetune", None): "backends.work.finetune:finetune",
+    ("convert", None): "backends.work.convert.job:convert",
 }
 _TOOLS = {
     "compare": "backends.work.compare:run",

@@ -138,7 +138,7 @@ def ask_all(
         for results in batches:
             stop = done + len(results) < total and job.stop_requested()
             for asked in [*results, *asker.rest()] if stop else results:
-                _keep(predictions, asked)
+                keep(predictions, asked)
                 tokens += (asked.reply.output_tokens or 0) if asked.reply else 0
                 done += 1
             if live is not None:
@@ -169,7 +169,8 @@ def ask_all(
     }
 
 
-def _keep(predictions: Predictions, asked: Asked) -> None:
+def keep(predictions: Predictions, asked: Asked) -> None:
+    """Append what came of one question."""
     reply = asked.reply
     predictions.add(
         asked.sample,

@@ -32,7 +32,8 @@ def measured(runs: sqlite3.Connection, names: Iterable[str]) -> tuple[Measured, 
     found = []
     for kind in ("finetune", "convert"):
         rows = runs.execute(
-            "SELECT id, task, summary, json_extract(spec, '$.convert.quant') AS quant FROM runs WHERE kind = ? AND"
+            "SELECT id, summary, json_extract(spec, '$.convert.to') AS target,"
+            " json_extract(spec, '$.convert.quant') AS quant FROM runs WHERE kind = ? AND"
             " state = 'done' AND archived = 0 AND lower(model) IN (SELECT value FROM json_each(?))"
             " ORDER BY id DESC LIMIT ?",
             (kind, wanted, SHOWN),
@@ -58,7 +59,7 @@ def _exported(row: sqlite3.Row, told: dict[str, object]) -> str | None:
     )
     if not sizes:
         return None
-    called = " ".join(str(word) for word in (row["task"], row["quant"]) if word)
+    called = " ".join(str(word) for word in (row["target"], row["quant"]) if word)
     count = f" in {len(sizes)} files" if len(sizes) > 1 else ""
     return (
         f"{called}: {sum(sizes) / 1e9:.2f} GB{count}"

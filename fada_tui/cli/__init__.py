@@ -29,6 +29,7 @@ class _Parser(argparse.ArgumentParser):
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line. Every handler is ``args.handler(args, context)``, returning nothing."""
     from fada_tui.cli import (
+        convert,
         demo,
         disk,
         download,
@@ -65,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
         sync,
         launch,
         finetune,
+        convert,
         presets,
         download,
         jobs,

@@ -24,6 +24,7 @@ from db.filesystem import is_network, kind_of
 from db.versions import KNOWN
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import CommandError
+from fada_tui.cli.exportchecks import export_checks
 from fada_tui.format import count, size
 
 State = Literal["ok", "warn", "missing"]
@@ -57,6 +58,7 @@ def all_checks(context: Context) -> list[Check]:
         _disk(context.home.root),
         *_secrets(context.home.secrets),
         *_environments(context),
+        *export_checks(context.home),
         _sqlite(),
         _database("tracker database", context.home.fada_db, "a copy made with `fada backup` can take its place"),
         _database("run index", context.home.runs_db, "`fada reindex` rebuilds it from the run directories"),

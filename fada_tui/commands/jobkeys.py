@@ -90,6 +90,15 @@ JOBS = (
         _finetuned,
     ),
     Command(
+        "convert",
+        ("x",),
+        "convert",
+        "Export a fine-tune or a model: merged, GGUF or ONNX; the file is checked against the original",
+        _JOBS,
+        jobs.convert,
+        footer=46,
+    ),
+    Command(
         "download",
         ("d",),
         "download",

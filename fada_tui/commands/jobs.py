@@ -52,6 +52,12 @@ def _finetune(panel: Dashboard, suggestion: Suggestion) -> None:
     panel.app.push_screen(FinetuneForm(panel.panel_app.home, suggestion), panel.queued)
 
 
+def convert(panel: Dashboard) -> None:
+    from fada_tui.screens.convert import ConvertForm
+
+    panel.app.push_screen(ConvertForm(panel.panel_app.home, panel.suggestion()), panel.queued)
+
+
 def download(panel: Dashboard) -> None:
     model = panel.selection.model
     if model is not None:

@@ -61,6 +61,22 @@ def for_finetune(home: Home, suggestion: Suggestion) -> Values:
     return {**values, **found}
 
 
+def for_export(home: Home, suggestion: Suggestion) -> Values:
+    """The suggested fine-tune, else the newest of the suggested model that left weights; else the model's folder.
+
+    Raises:
+        sqlite3.Error: runs.db cannot be read.
+    """
+    if home.runs_db.exists():
+        with closing(connect(home.runs_db, read_only=True)) as conn:
+            runs = list_runs(conn, limit=HISTORY)[::-1]
+        wanted = suggestion.adapter
+        for run in runs:
+            if _is_tuned(run) and (run.id == wanted or (wanted is None and run.model == suggestion.model)):
+                return {"what": str(run.id)}
+    return {"what": suggestion.model_folder} if suggestion.model_folder else {}
+
+
 def _as_trained(suggestion: Suggestion) -> Values:
     """The settings of a fine-tune that is to be done again, with changes."""
     from backends.jobs.launch_finetune import settings_of

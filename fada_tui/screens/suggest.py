@@ -32,7 +32,7 @@ def suggest(selection: Selection, view: RunView | None, tracker: Tracker | None)
         return Suggestion(selection.item.models[0], spec=spec)
     run = selection.run
     about_run = selection.pane != "tracker" and view is not None and run is not None and view.run.id == run.id
-    if about_run and run is not None and run.kind in ("eval", "finetune"):
+    if about_run and run is not None and run.kind in ("eval", "finetune", "convert"):
         model = spec.get("model") or {}
         known = {one.name for one in tracker.models} if tracker else set()
         by_name = model.get("name") in known or model.get("loader") == "openai"

@@ -9,11 +9,11 @@ from db.tracker.measured import measured
 
 
 def add(conn: sqlite3.Connection, run: int, kind: str, summary: dict[str, object], state: str = "done") -> None:
-    spec = json.dumps({"convert": {"quant": "q4_k_m"}} if kind == "convert" else {})
+    spec = json.dumps({"convert": {"to": "gguf", "quant": "q4_k_m"}} if kind == "convert" else {})
     conn.execute(
         "INSERT INTO runs(id, kind, task, model, state, attempt, created, position, spec, summary)"
         " VALUES (?, ?, ?, 'qwen2-vl-2b', ?, 1, 0, ?, ?, ?)",
-        (run, kind, "gguf" if kind == "convert" else None, state, run, spec, json.dumps(summary)),
+        (run, kind, None, state, run, spec, json.dumps(summary)),
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-_CHILD = Path(__file__).with_name("llama_child.py")
+_CHILD = "backends.work.convert.xllama_server"
 _START_S = 240
 _END_S = 20
 
@@ -47,7 +47,7 @@ def llama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaServ
         pytest.skip(f"nothing was asked of a real llama.cpp server: {error}")
     log = folder / "server.log"
     with log.open("wb") as sink:
-        command = [sys.executable, "-P", str(_CHILD), str(model), str(mmproj), checkpoint.name]
+        command = [sys.executable, "-P", "-m", _CHILD, str(model), str(mmproj), checkpoint.name]
         child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=sink, stderr=subprocess.STDOUT)
     try:
         yield LlamaServer(f"{_address(child, log)}/v1", checkpoint.name, checkpoint, log)

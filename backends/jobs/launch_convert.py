@@ -1,0 +1,204 @@
+"""From what a person asks of an export to a spec in the queue: the route, the tools and the data are checked first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from backends.catalog.export import SAID, TARGETS, Route, routes
+from backends.catalog.reader import USER_FILE, load_catalog
+from backends.jobs.downloads import pinned
+from backends.jobs.errors import QueueError
+from backends.jobs.ingest import ingest
+from backends.jobs.launch import EMBEDDING, checked_data, common_parts, data_part, model_part, reserved, resolve
+from backends.jobs.llama_cpp import HINTS, SERVER, find_tools, need_tools
+from backends.jobs.settings import GENERATION
+from backends.jobs.store import read_spec
+from backends.jobs.submit import need, submit
+from db.connect import connect
+from db.home import Home
+from db.runs.rows import Run
+
+QUANTS = ("q4_k_m", "q8_0", "f16")
+CHECKED = 32
+"""So many questions are asked of the original and of the exported file, unless it is said."""
+ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+_LEFT = ("adapter", "model")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is exported: the ``model`` part of a spec, and what is known of it."""
+
+    model: dict[str, Any]
+    routes: Mapping[str, Route]
+    run: Run | None = None
+    """The run that left it."""
+    data: Mapping[str, Any] | None = None
+    """What it is checked on, unless something else is named: path and image root."""
+
+
+def enqueue_convert(home: Home, what: str | int, **wanted: Any) -> int:
+    """Queue an export; the arguments and errors are those of :func:`plan_convert`."""
+    return submit(home, plan_convert(home, what, **wanted))
+
+
+def plan_convert(
+    home: Home,
+    what: str | int,
+    *,
+    to: str,
+    quant: str | None = None,
+    data: str | os.PathLike[str] | None = None,
+    image_root: str | os.PathLike[str] | None = None,
+    check: int = CHECKED,
+    after: Iterable[int] = (),
+    after_any: bool = False,
+    held: bool = False,
+    max_seconds: float | None = None,
+    allow_pickle: bool = False,
+) -> dict[str, Any]:
+    """The parts of an export's spec, everything checked and nothing queued.
+
+    Args:
+        what: A run that left weights, or a model as everywhere else.
+        to: One of :data:`backends.catalog.export.TARGETS`.
+        quant: Of a GGUF: one of :data:`QUANTS`.
+        data: Questions that the exported file is checked on; default: those that a fine-tune held out.
+        check: How many of them; 0 checks nothing.
+        after: A run that is not over is waited for anyway.
+
+    Raises:
+        QueueError: No such run or model, no route to that target, a tool is missing, or it can never fit.
+    """
+    if to not in TARGETS:
+        raise QueueError(f"there is no export {to!r}", hint=f"known: {', '.join(TARGETS)}")
+    quant = _quant(to, quant)
+    if check < 0:
+        raise QueueError(f"--check {check}: a number of questions cannot be negative", hint="0 checks nothing")
+    subject = find_subject(home, what, allow_pickle)
+    route = subject.routes[to]
+    if route.why_not is not None:
+        others = [SAID[name] for name, one in subject.routes.items() if one.why_not is None and name != to]
+        ready = f"ready-made, of the published model: {route.ready}; " if route.ready else ""
+        hint = f"{ready}what can be made of it: {', '.join(others) or 'nothing here'}"
+        raise QueueError(f"{subject.model['name']}: {route.words()}", hint=hint)
+    if to == "merged" and subject.run is None:
+        raise QueueError(f"{subject.model['name']} has no adapter: it is whole as it is", hint="name a fine-tune run")
+    tools = {}
+    if to == "gguf":
+        tools = {name: list(tool.command) for name, tool in need_tools(home, str(quant)).items() if tool.found}
+    if to == "onnx":
+        _need_onnx()
+    parents = list(after)
+    if subject.run is not None and not subject.run.is_over and subject.run.id not in parents:
+        parents.append(subject.run.id)
+    return reserved(
+        home,
+        {
+            "kind": "convert",
+            "task": None,
+            "model": subject.model,
+            "convert": {"to": to, "quant": quant, "check": check, "tools": tools},
+            "data": _data(subject, data, image_root, check),
+            "generation": {**GENERATION, "batch_size": 8},
+            "training": None,
+            "scoring": {"embedding": EMBEDDING},
+            **common_parts(parents, after_any=after_any, held=held, max_seconds=max_seconds),
+        },
+    )
+
+
+def find_subject(home: Home, what: str | int, allow_pickle: bool = False) -> Subject:
+    """The run or model that is meant.
+
+    Raises:
+        QueueError: There is none, or it left nothing to export.
+    """
+    text = str(what).strip().removeprefix("#")
+    return _of_run(home, int(text)) if text.isdigit() else _of_model(home, text, allow_pickle)
+
+
+def notices(home: Home, parts: Mapping[str, Any]) -> list[str]:
+    """What a person should know before it is queued: where the exported file will not be checked, and why."""
+    if not parts["convert"]["check"]:
+        return ["the exported file will not be checked (--check 0)"]
+    if parts["data"] is None:
+        return ["the exported file will not be checked: no questions are known; --data FILE.jsonl names some"]
+    if parts["convert"]["to"] == "gguf" and not find_tools(home)[SERVER].found:
+        return [f"the exported file will not be checked: no llama.cpp server is on this machine ({HINTS[SERVER]})"]
+    return []
+
+
+def _quant(to: str, quant: str | None) -> str | None:
+    if to != "gguf":
+        if quant is not None:
+            raise QueueError(
+                f"--quant is of a GGUF: {SAID[to]} keeps the checkpoint's own numbers", hint="leave it out"
+            )
+        return None
+    if quant is not None and quant.lower() not in QUANTS:
+        raise QueueError(f"there is no quantisation {quant!r} here", hint=f"known: {', '.join(QUANTS)}")
+    return (quant or QUANTS[0]).lower()
+
+
+def _of_run(home: Home, run_id: int) -> Subject:
+    with closing(connect(home.runs_db)) as conn:
+        ingest(conn, home, run_id)
+        run = need(conn, run_id)
+    spec = read_spec(home.run_dir(run_id)) or {}
+    merged = run.kind == "convert" and (spec.get("convert") or {}).get("to") == "merged"
+    if not (run.kind == "finetune" or merged) or not spec.get("model"):
+        raise QueueError(f"run #{run_id} ({run.kind}) left no weights", hint="take a fine-tune, or what was merged")
+    if run.is_over and not any((home.run_dir(run_id) / name).is_dir() for name in _LEFT):
+        words = f"run #{run_id} is {run.state} and left neither adapter/ nor model/"
+        raise QueueError(words, hint=f"`fada resume {run_id}` goes on with a fine-tune")
+    model = {key: value for key, value in spec["model"].items() if key not in ("precision", "quantisation")}
+    # What it was trained in does not matter here: the weights are merged as the checkpoint has them.
+    model |= {"from_run": run_id, "parent": run.fingerprint, "loader": "transformers"}
+    held_out = (spec.get("training") or {}).get("eval_data") or (spec.get("data") if merged else None)
+    return Subject(model, _routes(home, model), run, held_out)
+
+
+def _of_model(home: Home, name: str, allow_pickle: bool) -> Subject:
+    entry = load_catalog(home.root / USER_FILE).find(name)
+    if entry is not None:
+        closed = routes(entry.repo or "", entry)
+        if all(route.why_not is not None for route in closed.values()):
+            return Subject({"name": entry.name, "source": entry.repo or ""}, closed)
+    resolved = resolve(home, name)
+    found = _routes(home, {"source": resolved.source, "name": resolved.tracker_name or resolved.name})
+    if resolved.loader == "transformers" and any(route.why_not is None for route in found.values()):
+        resolved = pinned(resolved, allow_pickle=allow_pickle, home=home)
+    return Subject(model_part(home, resolved, None, None, allow_pickle), found)
+
+
+def _routes(home: Home, model: Mapping[str, Any]) -> dict[str, Route]:
+    catalog = load_catalog(home.root / USER_FILE)
+    source = str(model["source"])
+    return routes(source, catalog.find(source) or catalog.find(str(model.get("name") or "")))
+
+
+def _data(
+    subject: Subject, data: str | os.PathLike[str] | None, root: str | os.PathLike[str] | None, check: int
+) -> dict[str, Any] | None:
+    """What it is checked on. What a fine-tune held out may be gone by now: then it is not checked."""
+    if not check:
+        return None
+    if data is None:
+        known = subject.data
+        if not known or not Path(known["path"]).is_file():
+            return None
+        data, root = known["path"], known.get("image_root")
+    return data_part(checked_data(data, root, None, "gt"), check)
+
+
+def _need_onnx() -> None:
+    missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
+    if missing:
+        raise QueueError(f"ONNX needs {', '.join(missing)}, not installed here", hint="pip install 'fada-tui[onnx]'")
