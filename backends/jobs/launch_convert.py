@@ -81,7 +81,7 @@ def plan_convert(
     quant = _quant(to, quant)
     if check < 0:
         raise QueueError(f"--check {check}: a number of questions cannot be negative", hint="0 checks nothing")
-    subject = find_subject(home, what, allow_pickle)
+    subject = find_subject(home, what)
     route = subject.routes[to]
     if route.why_not is not None:
         others = [SAID[name] for name, one in subject.routes.items() if one.why_not is None and name != to]
@@ -103,7 +103,7 @@ def plan_convert(
         {
             "kind": "convert",
             "task": None,
-            "model": subject.model,
+            "model": subject.model if subject.run else _pinned_part(home, str(what), allow_pickle),
             "convert": {"to": to, "quant": quant, "check": check, "tools": tools},
             "data": _data(subject, data, image_root, check),
             "generation": {**GENERATION, "batch_size": 8},
@@ -114,14 +114,14 @@ def plan_convert(
     )
 
 
-def find_subject(home: Home, what: str | int, allow_pickle: bool = False) -> Subject:
-    """The run or model that is meant.
+def find_subject(home: Home, what: str | int) -> Subject:
+    """The run or model that is meant; a model's commit is not looked up.
 
     Raises:
         QueueError: There is none, or it left nothing to export.
     """
     text = str(what).strip().removeprefix("#")
-    return _of_run(home, int(text)) if text.isdigit() else _of_model(home, text, allow_pickle)
+    return _of_run(home, int(text)) if text.isdigit() else _of_model(home, text)
 
 
 def notices(home: Home, parts: Mapping[str, Any]) -> list[str]:
@@ -165,7 +165,7 @@ def _of_run(home: Home, run_id: int) -> Subject:
     return Subject(model, _routes(home, model), run, held_out)
 
 
-def _of_model(home: Home, name: str, allow_pickle: bool) -> Subject:
+def _of_model(home: Home, name: str) -> Subject:
     entry = load_catalog(home.root / USER_FILE).find(name)
     if entry is not None:
         closed = routes(entry.repo or "", entry)
@@ -173,9 +173,12 @@ def _of_model(home: Home, name: str, allow_pickle: bool) -> Subject:
             return Subject({"name": entry.name, "source": entry.repo or ""}, closed)
     resolved = resolve(home, name)
     found = _routes(home, {"source": resolved.source, "name": resolved.tracker_name or resolved.name})
-    if resolved.loader == "transformers" and any(route.why_not is None for route in found.values()):
-        resolved = pinned(resolved, allow_pickle=allow_pickle, home=home)
-    return Subject(model_part(home, resolved, None, None, allow_pickle), found)
+    return Subject({"name": resolved.tracker_name or resolved.name, "source": resolved.source}, found)
+
+
+def _pinned_part(home: Home, name: str, allow_pickle: bool) -> dict[str, Any]:
+    resolved = pinned(resolve(home, name.strip()), allow_pickle=allow_pickle, home=home)
+    return model_part(home, resolved, None, None, allow_pickle)
 
 
 def _routes(home: Home, model: Mapping[str, Any]) -> dict[str, Route]:

@@ -26,7 +26,7 @@ def is_held(path: Path) -> bool:
     """Whether somebody holds the exclusive lock. Probes with a shared one, so probes do not see each other."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -136,6 +136,8 @@ def ranked(scores: Iterable[Score]) -> list[Score]:
         for one in scores
         if not one.partial
         and one.step is None
+        # An exported file is checked on a few questions, to compare it with its original and with nothing else.
+        and one.kind != "convert"
         and one.n
         and one.answered >= one.n * _UNRANKED_COVERAGE
         # What was brought in can lack questions of the data altogether: then only an alarm tells.

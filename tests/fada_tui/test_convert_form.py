@@ -10,7 +10,7 @@ import pytest
 from textual.widgets import Input, Static
 
 from backends.jobs import store
-from backends.jobs.ingest import adopt
+from backends.jobs.ingest import adopt, ingest
 from db.connect import connect
 from db.home import Home
 from fada_tui.app import PanelApp
@@ -31,6 +31,7 @@ def put_tune(home: Home, model: str, source: str) -> int:
     (folder / "adapter").mkdir()
     with closing(connect(home.runs_db)) as conn:
         assert adopt(conn, home, run)
+        ingest(conn, home, run)
     return run
 
 

@@ -44,6 +44,11 @@ def test_partial_and_uncovered_runs_are_not_ranked() -> None:
     assert best_score(model("m"), [good]) is not None and best_score(model("m"), [told]) is None
 
 
+def test_the_check_of_an_export_is_no_score_of_its_model() -> None:
+    checked = replace(score(1, 0.9, "cosine"), kind="convert")
+    assert best_score(model("m"), [checked]) is None
+
+
 @pytest.mark.parametrize(
     ("width", "said"),
     [(22, "Qwen2.5-VL-7B ← #12"), (12, "Qwen2… ← #12"), (8, "Q… ← #12"), (7, "Qwen2…←"), (4, "Qw…←"), (1, "←")],

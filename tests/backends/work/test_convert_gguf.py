@@ -128,6 +128,20 @@ def test_four_bits_by_the_real_quantiser(make_gguf: MakeJob, real_converter: str
         assert summary["check"]["items"] == 4 and 0.0 <= summary["check"]["agreement"] <= 1.0
 
 
+def test_the_quantiser_gets_sixteen_bits_and_what_it_got_is_not_kept(
+    make_gguf: MakeJob, real_converter: str, tmp_path: Path
+) -> None:
+    """The order of its arguments, by a stand-in: the real one is asked where it is built."""
+    code = f"import json, shutil, sys\njson.dump(sys.argv[1:], open({str(tmp_path / 'got')!r}, 'w'))\n"
+    copies = _program(tmp_path / "llama-quantize", code + "shutil.copy(sys.argv[1], sys.argv[2])\n")
+    job = make_gguf({CONVERTER: [real_converter], QUANTISER: copies}, "q4_k_m", questions=0)
+    summary = _do(job)
+    given, into, kind, threads = json.loads((tmp_path / "got").read_text())
+    assert (Path(given).name, kind, threads) == ("16-bit.gguf", "Q4_K_M", "1")
+    assert summary["files"][0]["path"] == Path(into).name == "Tiny-Gemma-3-q4_k_m.gguf"
+    assert sorted(path.name for path in job.dir.glob("**/*.gguf")) == sorted(one["path"] for one in summary["files"])
+
+
 def test_what_the_converter_says_is_the_reason(make_gguf: MakeJob, tmp_path: Path) -> None:
     failing = _program(tmp_path / "fails.py", "import sys\nprint('ERROR: Model X is not supported')\nsys.exit(3)\n")
     job = make_gguf({CONVERTER: failing}, questions=0)
