@@ -25,6 +25,8 @@ _QUANT = "Of a GGUF's text model: q4_k_m is smallest, f16 exact; the vision proj
 _DATA = "Questions that the file is checked on: FADA chat JSONL. Empty: what the fine-tune held out."
 _QUANTS = ("q4_k_m", "q8_0", "f16")
 _CHECKED = "32"
+_NOT_SAID = ("kind", "heading", "Model", "Priority")
+"""Columns of the note's guide that say nothing of how the model is exported."""
 
 
 class ConvertForm(FitForm[tuple[int, ...]]):
@@ -65,7 +67,7 @@ class ConvertForm(FitForm[tuple[int, ...]]):
         )
         return (run,)
 
-    def _fit_lines(self, values: dict[str, str]) -> list[str]:
+    def fit_lines(self, values: dict[str, str]) -> list[str]:
         """Called in a thread."""
         from backends.jobs.launch_convert import find_subject
 
@@ -89,7 +91,10 @@ class ConvertForm(FitForm[tuple[int, ...]]):
         with closing(connect(self._home.fada_db, read_only=True)) as conn:
             detail = model_detail(conn, name)
         rows = detail.mobile if detail else ()
-        said = ["; ".join(f"{column} {value}" for column, value in row.items() if value) for row in rows]
+        said = [
+            "; ".join(f"{column} {value}" for column, value in row.items() if value and column not in _NOT_SAID)
+            for row in rows
+        ]
         return [f"the note: {one}" for one in said if one]
 
 

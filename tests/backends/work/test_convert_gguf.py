@@ -20,7 +20,7 @@ from backends.jobs.llama_cpp import CONVERTER, PACKAGE, QUANTISER, SERVER
 from backends.work import work_function
 from tests.servers.converter import SCRIPT, VERSION, ConverterMissing, converter
 
-pytestmark = [pytest.mark.xdist_group("heavy"), pytest.mark.slow]
+pytestmark = [pytest.mark.xdist_group("heavy"), pytest.mark.slow, pytest.mark.timeout(900)]
 
 MakeJob = Callable[..., Job]
 
@@ -156,11 +156,14 @@ def test_a_tool_that_has_gone_is_named(make_gguf: MakeJob, tmp_path: Path) -> No
         _do(job)
 
 
-def test_a_server_that_does_not_come_up_is_the_reason(make_gguf: MakeJob, tmp_path: Path, real_converter: str) -> None:
+def test_a_server_that_does_not_come_up_is_the_reason(make_gguf: MakeJob, tmp_path: Path) -> None:
+    writes = _program(
+        tmp_path / "convert.py", "import sys\nopen(sys.argv[sys.argv.index('--outfile') + 1], 'w').close()\n"
+    )
     broken = _program(
         tmp_path / "llama-server", "import sys\nprint('error: unknown model architecture')\nsys.exit(1)\n"
     )
-    job = make_gguf({CONVERTER: [real_converter], SERVER: broken}, questions=2)
+    job = make_gguf({CONVERTER: writes, SERVER: broken}, questions=2)
     with pytest.raises(JobError, match=r"server ended with 1: error: unknown model architecture"):
         _do(job)
     # What was exported is there for whoever wants to see for themselves.
