@@ -13,6 +13,7 @@ from typing import Any
 from backends.catalog.export import SAID, TARGETS, Route, routes
 from backends.catalog.reader import USER_FILE, load_catalog
 from backends.jobs.downloads import pinned
+from backends.jobs.engines.config import engine_part
 from backends.jobs.errors import QueueError
 from backends.jobs.ingest import ingest
 from backends.jobs.launch import EMBEDDING, checked_data, common_parts, data_part, model_part, reserved, resolve
@@ -62,6 +63,7 @@ def plan_convert(
     held: bool = False,
     max_seconds: float | None = None,
     allow_pickle: bool = False,
+    engine: str | None = None,
 ) -> dict[str, Any]:
     """The parts of an export's spec, everything checked and nothing queued.
 
@@ -72,6 +74,7 @@ def plan_convert(
         data: Questions that the exported file is checked on; default: those that a fine-tune held out.
         check: How many of them; 0 checks nothing.
         after: A run that is not over is waited for anyway.
+        engine: Of config.toml: where it runs; None: on this machine. llama.cpp's tools are those of this machine.
 
     Raises:
         QueueError: No such run or model, no route to that target, a tool is missing, or it can never fit.
@@ -91,6 +94,9 @@ def plan_convert(
     if to == "merged" and subject.run is None:
         raise QueueError(f"{subject.model['name']} has no adapter: it is whole as it is", hint="name a fine-tune run")
     tools = {}
+    where = engine_part(home, engine)
+    if to == "gguf" and where:
+        raise QueueError(f"a GGUF is made on this machine, not on {engine}", hint="leave out --engine; --to merged can")
     if to == "gguf":
         tools = {name: list(tool.command) for name, tool in need_tools(home, str(quant)).items() if tool.found}
     if to == "onnx":
@@ -109,6 +115,7 @@ def plan_convert(
             "generation": {**GENERATION, "batch_size": 8},
             "training": None,
             "scoring": {"embedding": EMBEDDING},
+            **where,
             **common_parts(parents, after_any=after_any, held=held, max_seconds=max_seconds),
         },
     )
