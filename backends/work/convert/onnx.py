@@ -120,7 +120,8 @@ def padded(encoded: Mapping[str, torch.Tensor], length: int, pad: int) -> dict[s
 
 
 def _write(loaded: TransformersModel, inputs: dict[str, torch.Tensor], path: Path) -> None:
-    from transformers.exporters.exporter_onnx import OnnxConfig, OnnxExporter
+    from transformers.exporters.configs import OnnxConfig
+    from transformers.exporters.exporter_onnx import OnnxExporter
 
     for config in (loaded.model.config, loaded.model.config.get_text_config()):
         config.use_cache = False
