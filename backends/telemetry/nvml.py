@@ -49,9 +49,9 @@ class Card:
     total: int | None
     fixed: Document
     fixed_missing: dict[str, str]
-    mig_on: bool
     often: tuple[_Question, ...]
     seldom: tuple[_Question, ...]
+    mig_on: bool = False
     lasting: Document = field(default_factory=dict)
     """What holds until the slow fields are asked again."""
     missing: dict[str, str] = field(default_factory=dict)
@@ -150,7 +150,6 @@ class Nvml:
         memory = self._ask(missing, "memory_total", library.nvmlDeviceGetMemoryInfo, handle)
         hot = self._ask(missing, "temperature_limit_c", library.nvmlDeviceGetTemperatureThreshold, handle, slowdown)
         power = self._ask(missing, "power_max_w", library.nvmlDeviceGetPowerManagementLimitConstraints, handle)
-        mig = self._ask({}, "mig", library.nvmlDeviceGetMigMode, handle)
         fixed: Document = {
             "temperature_limit_c": _scaled(hot, 1),
             "power_max_w": None if power is None else power[1] / 1000,
@@ -158,7 +157,7 @@ class Nvml:
         self._names[index] = name or f"GPU {index}", uuid or ""
         total = memory.total if memory is not None else None
         often, seldom = _questions(library, handle)
-        card = Card(index, handle, *self._names[index], total, fixed, missing, bool(mig and mig[0]), often, seldom)
+        card = Card(index, handle, *self._names[index], total, fixed, missing, often, seldom)
         self._cards[index] = card
         return card
 
@@ -187,6 +186,7 @@ class Nvml:
         }
 
     def _slow(self, card: Card) -> None:
+        assert self._library is not None
         missing: dict[str, str] = {}
         told = self._told(card.seldom, missing)
         card.lasting = {
@@ -201,6 +201,8 @@ class Nvml:
             "pcie_rx": None if told["pcie_rx"] is None else told["pcie_rx"] * _KIB,
             "pcie_tx": None if told["pcie_tx"] is None else told["pcie_tx"] * _KIB,
         }
+        mig = self._ask({}, "mig", self._library.nvmlDeviceGetMigMode, card.handle)
+        card.mig_on = bool(mig and mig[0])
         instances = self._instances(card) if card.mig_on else []
         handles = [card.handle, *(instance for _, instance in instances)]
         card.lasting["mig"] = [mig for mig, _ in instances]

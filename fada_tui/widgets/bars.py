@@ -18,7 +18,7 @@ from fada_tui.commands.command import Command
 from fada_tui.format import NA, count, percent, size_pair
 from fada_tui.sources.views import RunList, Selection, TelemetryView
 from fada_tui.widgets.braille import spark
-from fada_tui.widgets.gpulines import short_name
+from fada_tui.widgets.gpulines import short_name, utilisation
 from fada_tui.widgets.line import Line, changed_columns, clip, cut, line_width, spread, strip_of
 from fada_tui.widgets.theme import SURFACE
 
@@ -132,8 +132,8 @@ class TopBar(OneLine):
             return ()
         if newest.gpus:
             gpu = next((one for one in newest.gpus if one.reason is None), newest.gpus[0])
-            history = [sample.gpus[0].utilisation or 0.0 for sample in self.telemetry.samples if sample.gpus]
-            name = short_name(gpu.name)
+            history = utilisation(self.telemetry.samples, gpu.index)
+            name = short_name(gpu.name) + (f" +{len(newest.gpus) - 1}" if len(newest.gpus) > 1 else "")
             parts = [
                 percent(gpu.utilisation),
                 size_pair(gpu.memory_used, gpu.memory_total),

@@ -26,7 +26,7 @@ def history_lines(history: History, gpu: int | None, width: int, height: int) ->
     columns = width - _LABEL - _FIGURE
     if columns < _LEAST or height < 4:
         return []
-    spans = [span for span in history.spans if span.gpu == (HOST if gpu is None else gpu)]
+    spans = recorded(history, gpu)
     if not spans:
         return [(("Nothing was recorded in this time: samples are kept while jobs run.", "dim"),)]
     kinds = _kinds(spans, host=gpu is None)
@@ -42,6 +42,11 @@ def history_lines(history: History, gpu: int | None, width: int, height: int) ->
             figure = figures[at] if at < len(figures) else ""
             lines.append(((left(name, _LABEL), "dim"), (row, "graph"), (right(figure, _FIGURE), "dim")))
     return [*lines, _marks(history, columns), _axis(history, columns)]
+
+
+def recorded(history: History, gpu: int | None) -> list[Span]:
+    """What was recorded of one card (None: of the host)."""
+    return [span for span in history.spans if span.gpu == (HOST if gpu is None else gpu)]
 
 
 def _kinds(spans: Sequence[Span], *, host: bool) -> list[tuple[str, _Pick, float, Callable[[float], str]]]:

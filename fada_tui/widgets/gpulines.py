@@ -44,17 +44,33 @@ def card_lines(gpu: Gpu, width: int, seen: Telemetry | None = None) -> list[Line
     """Title, gauges, whose memory it is, and what cannot be told. ``seen`` is the last sample it answered in."""
     if gpu.reason:
         return _away(gpu, width, seen)
-    power = NA if gpu.power_w is None else f"{gpu.power_w:.0f}"
     limit = "" if gpu.power_limit_w is None else f"/{gpu.power_limit_w:.0f}"
-    heat = NA if gpu.temperature_c is None else f"{gpu.temperature_c:.0f} °C"
-    facts: Line = ((f"power {power}{limit} W   {heat}", ""),)
+    power = NA if gpu.power_w is None else f"{gpu.power_w:.0f}{limit} W"
+    facts: Line = ((f"power {power}   {_heat(gpu)}", ""),)
     lines: list[Line] = [spread(((short_name(gpu.name), "title"),), facts, width)]
     lines.append(gauge("util", gpu.utilisation, percent(gpu.utilisation), width))
     found = shares(gpu)
     lines += [_memory(gpu, found, width), _owners(gpu, found, width)]
     if gpu.throttle:
         lines.append((("⚠ held back: " + ", ".join(gpu.throttle), "alarm"),))
-    return [*lines, *_missing(gpu, _SHOWN, width), *(_instance(gpu, at, width) for at in range(len(gpu.mig)))]
+    return [*lines, *(_instance(gpu, at, width) for at in range(len(gpu.mig))), *_missing(gpu, _SHOWN, width)]
+
+
+def brief_lines(gpu: Gpu, width: int) -> list[Line]:
+    """A card in two lines, where several must share the pane."""
+    name: Line = ((f"{gpu.index} {short_name(gpu.name)}", "title"),)
+    if gpu.reason:
+        return [name, ((gpu.reason, "error"),)]
+    power = "" if gpu.power_w is None else f"  {gpu.power_w:.0f} W"
+    facts: Line = ((f"{percent(gpu.utilisation)}{power}  {_heat(gpu)}", ""),)
+    return [
+        spread(name, ((("⚠ ", "alarm"), *facts) if gpu.throttle else facts), width),
+        _memory(gpu, shares(gpu), width),
+    ]
+
+
+def _heat(gpu: Gpu) -> str:
+    return NA if gpu.temperature_c is None else f"{gpu.temperature_c:.0f} °C"
 
 
 def _away(gpu: Gpu, width: int, seen: Telemetry | None) -> list[Line]:
@@ -62,8 +78,7 @@ def _away(gpu: Gpu, width: int, seen: Telemetry | None) -> list[Line]:
     lines += [((text, "error"),) for text in wrap(gpu.reason or "", width, limit=3)]
     before = next((one for one in seen.gpus if one.index == gpu.index), None) if seen is not None else None
     if seen is not None and before is not None:
-        heat = NA if before.temperature_c is None else f"{before.temperature_c:.0f} °C"
-        was = f"{percent(before.utilisation)}  {size_pair(before.memory_used, before.memory_total)}  {heat}"
+        was = f"{percent(before.utilisation)}  {size_pair(before.memory_used, before.memory_total)}  {_heat(before)}"
         lines.append(((f"last seen {clock(seen.time)}: {was}", "dim"),))
     return lines
 
@@ -128,6 +143,11 @@ def trouble_lines(alerts: Sequence[Alert], xids: Sequence[Xid], width: int) -> l
 
 def clock(moment: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(moment))
+
+
+def utilisation(samples: Sequence[Telemetry], index: int) -> list[float]:
+    """One card's over time; 0 where it was not there or does not tell."""
+    return [next((gpu.utilisation or 0.0 for gpu in sample.gpus if gpu.index == index), 0.0) for sample in samples]
 
 
 def graph(values: Sequence[float], width: int, height: int) -> list[Line]:

@@ -5,19 +5,23 @@ Zoomed it shows the history of hours and days, the processes and what else the c
 
 from __future__ import annotations
 
+from itertools import chain
+
 from textual.reactive import reactive
 
 from backends.telemetry.sample import Gpu, Telemetry
 from fada_tui.sources.views import TelemetryView
-from fada_tui.widgets.gpuhistory import NAMES, SPANS, history_lines
+from fada_tui.widgets.gpuhistory import NAMES, SPANS, history_lines, recorded
 from fada_tui.widgets.gpulines import (
     WHAT_IT_TAKES,
+    brief_lines,
     card_lines,
     details,
     graph,
     host_line,
     host_lines,
     trouble_lines,
+    utilisation,
 )
 from fada_tui.widgets.line import Line, Row, clip, wrap
 from fada_tui.widgets.lineview import LineView
@@ -69,14 +73,21 @@ class GpuPane(LineView):
         return self._cards(newest, width, height) if newest.gpus else self._host(newest, width, height)
 
     def _cards(self, newest: Telemetry, width: int, height: int) -> list[Line]:
-        """With room to spare the rest is history; the host comes last."""
+        """With room to spare the rest is history; several cards that do not fit are told in brief. The host is last."""
+        cards = [card_lines(gpu, width, self._seen(gpu)) for gpu in newest.gpus]
+        last = [*self._silence(newest, width), host_line(newest.host)]
+        if len(cards) > 1 and sum(map(len, cards)) + len(last) > height:
+            return [*chain.from_iterable(brief_lines(gpu, width) for gpu in newest.gpus), *last]
         room = max(0, height - 2) // max(1, len(newest.gpus))
         lines: list[Line] = []
-        for gpu in newest.gpus:
-            own = card_lines(gpu, width, self._seen(gpu))
-            plot = [] if gpu.reason else graph(self._history(gpu.index), width, min(6, room - len(own)))
+        for gpu, own in zip(newest.gpus, cards, strict=True):
+            plot = (
+                []
+                if gpu.reason
+                else graph(utilisation(self.telemetry.samples, gpu.index), width, min(6, room - len(own)))
+            )
             lines += [*own, *plot]
-        return [*lines, *self._silence(newest, width), host_line(newest.host)]
+        return [*lines, *last]
 
     def _silence(self, newest: Telemetry, width: int) -> list[Line]:
         if newest.silent_s is None or newest.reason is None:
@@ -92,18 +103,10 @@ class GpuPane(LineView):
                 return sample
         return None
 
-    def _history(self, index: int) -> list[float]:
-        return [
-            next((gpu.utilisation or 0.0 for gpu in sample.gpus if gpu.index == index), 0.0)
-            for sample in self.telemetry.samples
-        ]
-
     def _host(self, newest: Telemetry, width: int, height: int) -> list[Line]:
         lines = [*host_lines(newest.host, width)]
         said = self._no_card(newest, width, 2 if height < 9 else 6)
-        cpu = [sample.host.cpu or 0.0 for sample in self.telemetry.samples]
-        rest = height - len(lines) - len(said)
-        return [*lines, *(graph(cpu, width, min(rest, 8)) if rest >= 1 else []), *said]
+        return [*lines, *self._minutes(None, width, min(height - len(lines) - len(said), 8)), *said]
 
     def _no_card(self, newest: Telemetry, width: int, limit: int) -> list[Line]:
         """Why there is none, and what it would take."""
@@ -130,6 +133,15 @@ class GpuPane(LineView):
         return [*lines, *self._silence(newest, width), host_line(newest.host)]
 
     def _long(self, gpu: int | None, width: int, height: int) -> list[Line]:
-        if self.telemetry.history is None:
+        history = self.telemetry.history
+        if history is None:
             return [(("Reading …", "dim"),)]
-        return history_lines(self.telemetry.history, gpu, width, height)
+        if not recorded(history, gpu):
+            return [*history_lines(history, gpu, width, height), *self._minutes(gpu, width, min(6, height - 1))]
+        return history_lines(history, gpu, width, height)
+
+    def _minutes(self, gpu: int | None, width: int, height: int) -> list[Line]:
+        """What this panel has seen by itself, where nothing was recorded."""
+        if gpu is not None:
+            return graph(utilisation(self.telemetry.samples, gpu), width, height)
+        return graph([sample.host.cpu or 0.0 for sample in self.telemetry.samples], width, height)
