@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import ClassVar
 from weakref import WeakKeyDictionary
 
+from rich.console import RenderableType
 from textual import events, on, work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.notifications import SeverityLevel
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.worker import Worker
 
@@ -40,6 +43,8 @@ from fada_tui.widgets.status import parting_words
 from fada_tui.widgets.theme import fada_theme
 
 RECONCILE_S = 2.0
+LATEST_S = 1.0
+"""After this long the panel is shown and all sources run, tracker or not."""
 
 
 class PanelApp(App[str]):
@@ -81,6 +86,9 @@ class PanelApp(App[str]):
         self._start = start
         self._replay = replay
         self._speed = speed
+        self._complete = False
+        self._shown = not live
+        self._over = False
         self._stops: list[Callable[[], None]] = []
         self._watcher_calls: list[Callable[[int | None], None]] = []
         self._nudges: list[Callable[[], None]] = []
@@ -115,9 +123,33 @@ class PanelApp(App[str]):
                 loop.add_signal_handler(number, self._ended_by, number)
         if self.live:
             self._watch()
-            self._sample()
-            self._reconcile(always=True)
-            self.set_interval(RECONCILE_S, self._keep_going)
+            # At the latest: a tracker that cannot be read never comes.
+            self.set_timer(LATEST_S, self._go_on)
+
+    def _go_on(self) -> None:
+        """The rest, once the tracker is there: what it imports would be waited for by whoever has opened the panel."""
+        if self._complete:
+            return
+        self._complete = True
+        # Panes find their sizes in the first pass and their scroll bars in the second.
+        self.call_after_refresh(self.call_after_refresh, self._show)
+
+    def _show(self) -> None:
+        self._shown = True
+        self.screen.refresh()
+        self.call_after_refresh(self._start_others)
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Nothing is sent before there is something to see: empty panes would be painted over three times."""
+        if self._shown:
+            super()._display(screen, renderable)
+
+    def _start_others(self) -> None:
+        gc.freeze()
+        gc.enable()
+        self._sample()
+        self._reconcile(always=True)
+        self.set_interval(RECONCILE_S, self._keep_going)
 
     async def on_event(self, event: events.Event) -> None:
         """Keys typed right behind one that opens something are meant for what it opened.
@@ -157,7 +189,14 @@ class PanelApp(App[str]):
         self.exit(return_code=128 + number, result=self.parting_words())
 
     def on_unmount(self) -> None:
+        self._over = True
         for stop in self._stops:
+            stop()
+
+    def _stop_with_me(self, stop: Callable[[], None]) -> None:
+        """A source that only begins while the panel ends would keep its process for ever."""
+        self._stops.append(stop)
+        if self._over:
             stop()
 
     # Sources
@@ -167,7 +206,7 @@ class PanelApp(App[str]):
         from fada_tui.sources.watcher import Watcher
 
         watcher = Watcher(self.home, self.post_message)
-        self._stops.append(watcher.stop)
+        self._stop_with_me(watcher.stop)
         self._watcher_calls.append(watcher.choose)
         self._nudges.append(watcher.nudge)
         if self._start is not None:
@@ -184,7 +223,7 @@ class PanelApp(App[str]):
             source: TelemetrySource | ReplaySource = ReplaySource(self._replay, self.post_message, self._speed)
         else:
             source = TelemetrySource(self.home, self.post_message)
-        self._stops.append(source.stop)
+        self._stop_with_me(source.stop)
         self._history_calls.append(source.watch_history)
         source.run()
 
@@ -272,6 +311,8 @@ class PanelApp(App[str]):
     @on(TrackerLoaded)
     def _tracker_loaded(self, event: TrackerLoaded) -> None:
         self.dashboard.show_tracker(event.tracker)
+        if self.live:
+            self._go_on()
 
     @on(ProposalsLoaded)
     def _proposals_loaded(self, event: ProposalsLoaded) -> None:

@@ -8,12 +8,15 @@ import sqlite3
 from collections import defaultdict
 from heapq import nlargest
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from db.connect import counters, one_view
 from db.tracker.indexing.modelrows import models_named, read_models, stored_tuple
 from db.tracker.markdown.bulk import no_cycle_search
-from db.tracker.reading.links import Linker, key_of, keys_of
 from db.tracker.rows import ABSENT_TITLE, Change, Item, Model, ModelDetail, Section, Tracker
+
+if TYPE_CHECKING:
+    from db.tracker.reading.links import Linker
 
 _LIKELY_NAMES = 200
 
@@ -73,6 +76,9 @@ def find_models(conn: sqlite3.Connection, name: str) -> list[Model]:
 
 def _linker_for(conn: sqlite3.Connection, name: str) -> Linker:
     """A linker over those models only that the one name can mean."""
+    # Reading a note's words needs a Markdown parser, which loading the tracker does not.
+    from db.tracker.reading.links import Linker, key_of, keys_of
+
     keys = keys_of(name)
     aliases = {
         row["alias"]: row["model"]

@@ -50,12 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
         tracker,
     )
 
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--home", default=argparse.SUPPRESS, metavar="DIR", help="where everything lives")
-    shared.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON document")
-    shared.add_argument(
-        "--network-home", action="store_true", default=argparse.SUPPRESS, help="take a HOME on a network file system"
-    )
+    shared = _shared()
     parser = _Parser(prog="fada", description="Tracker, jobs and honest scores in one panel.", parents=[shared])
     parser.add_argument("--version", action="version", version=f"fada-tui {__version__}")
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
@@ -85,12 +80,34 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _shared() -> argparse.ArgumentParser:
+    """The options that stand before or after any verb."""
+    shared = _Parser(add_help=False)
+    shared.add_argument("--home", default=argparse.SUPPRESS, metavar="DIR", help="where everything lives")
+    shared.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one JSON document")
+    shared.add_argument(
+        "--network-home", action="store_true", default=argparse.SUPPRESS, help="take a HOME on a network file system"
+    )
+    return shared
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    """The panel, where nothing else is asked for, does not wait until the modules of all verbs are imported."""
+    args, verb = _shared().parse_known_args(words)
+    if verb:
+        return build_parser().parse_args(words)
+    from fada_tui.cli.panel import open_panel
+
+    args.handler = open_panel
+    return args
+
+
 def run(argv: Sequence[str]) -> int:
     """Run one command; the exit status is 0 done, 1 failed, 2 bad usage or input, 3 conflict."""
     as_json = "--json" in _before_dashes(argv)
     home = resolve_home(None)
     try:
-        args = build_parser().parse_args(_before_dashes(argv))
+        args = _parse(_before_dashes(argv))
         args.command = _after_dashes(argv)
         if getattr(args, "network_home", False):
             os.environ["FADA_NETWORK_HOME"] = "1"

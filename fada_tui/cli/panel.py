@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import subprocess
 import sys
@@ -43,6 +44,7 @@ def open_panel(
             "the panel needs a terminal", hint="`fada models` and `fada jobs` print; `fada --help` lists all"
         )
     _prepare(context)
+    gc.disable()  # what is imported stays: looking for cycles in it takes a tenth of the start. The app enables it.
     from fada_tui.app import PanelApp
 
     app = PanelApp(context.home, start=start, replay=replay, speed=speed)

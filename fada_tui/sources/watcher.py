@@ -1,6 +1,7 @@
 """Watches fada.db and runs.db from a thread: what changed is read and sent to the app, nothing else is.
 
 ``PRAGMA data_version`` costs microseconds and says whether anybody wrote; then a counter per topic says what.
+What the tracker itself does not need is imported once it is shown: it would take longer than all the rest.
 """
 
 from __future__ import annotations
@@ -11,25 +12,24 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from backends.jobs.limits import max_seconds
-from backends.jobs.reservation import source_text
-from backends.jobs.store import read_control
 from db.connect import SchemaTooNew, check_version, connect, counters, data_version
 from db.home import Home
 from db.runs import queries
 from db.runs.rows import MetricPoint
-from db.tracker.proposals import proposals
 from db.tracker.queries import load_tracker, refresh_tracker
-from db.tracker.rows import Proposal, Tracker
-from db.tracker.sync import Stamp, SyncState, look, note_file
 from db.versions import KNOWN
 from fada_tui.messages import NoteFileLoaded, ProposalsLoaded, RunLoaded, RunsLoaded, SourceFailed, TrackerLoaded
-from fada_tui.sources.prospects import Prospects
 from fada_tui.sources.trouble import OVERTAKEN
 from fada_tui.sources.views import Failure, RunList, RunView
+
+if TYPE_CHECKING:
+    from db.tracker.rows import Proposal, Tracker
+    from db.tracker.sync import Stamp, SyncState
+    from fada_tui.sources.prospects import Prospects
 
 POLL_S = 0.2
 REDRAW_S = 0.5
@@ -97,7 +97,7 @@ class Watcher:
         self._due: set[str] = set()
         self._trouble: str | None = None
         self._list: RunList | None = None
-        self._prospects = Prospects()
+        self._prospects: Prospects | None = None
         self._note: Tracker | None = None
         self._proposals: dict[str, Proposal] = {}
         self._file: Path | None = None
@@ -172,6 +172,8 @@ class Watcher:
         conn = self._tracker.conn
         if conn is None or not (noted or time.monotonic() - self._looked >= FILE_S):
             return
+        from db.tracker.sync import look, note_file
+
         self._looked = time.monotonic()
         if noted:
             self._file = note_file(conn)
@@ -186,6 +188,8 @@ class Watcher:
         """Send what finished runs suggest, if that changed."""
         if self._tracker.conn is None or self._runs.conn is None:
             return
+        from db.tracker.proposals import proposals
+
         found = proposals(self._tracker.conn, self._runs.conn)
         if found != self._proposals:
             self._proposals = found
@@ -201,12 +205,19 @@ class Watcher:
         if topics is None:
             topics = {"runs", "scores", "view"}
         topics |= due
-        if self._prospects.due():
+        if self._prospects is not None and self._prospects.due():
             topics.add("runs")
         if not topics & {"runs", "scores", "view", "metrics", "predictions", "messages"}:
             return 0.0
         self._read(topics)
         return REDRAW_S
+
+    def _ahead(self) -> Prospects:
+        if self._prospects is None:
+            from fada_tui.sources.prospects import Prospects
+
+            self._prospects = Prospects()
+        return self._prospects
 
     def _read(self, topics: set[str]) -> None:
         conn = self._runs.conn
@@ -215,7 +226,7 @@ class Watcher:
             old = self._list
             scores = old.scores if old and "scores" not in topics else tuple(queries.scores(conn, overall_only=True))
             runs = tuple(queries.list_runs(conn, limit=HISTORY, archived=False))
-            found = RunList(runs, scores, self._prospects.look(conn, runs))
+            found = RunList(runs, scores, self._ahead().look(conn, runs))
             if found != old:
                 self._list = found
                 self._post(RunsLoaded(found))
@@ -226,6 +237,10 @@ class Watcher:
 
 def load_view(conn: sqlite3.Connection, run_id: int) -> RunView | None:
     """One run with what the Run pane draws; None where it is gone."""
+    from backends.jobs.limits import max_seconds
+    from backends.jobs.reservation import source_text
+    from backends.jobs.store import read_control
+
     detail = queries.run_detail(conn, run_id)
     if detail is None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 
@@ -24,3 +25,17 @@ def test_nothing_heavy_is_imported(start: str) -> None:
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
+
+
+def test_the_tracker_is_shown_without_what_comes_after_it() -> None:
+    """Other verbs, the Markdown parser, jobs and NVML together took longer than the panel itself."""
+    code = (
+        "import sys, fada_tui.cli, fada_tui.app, fada_tui.driver, fada_tui.sources.watcher, db.tracker.queries\n"
+        "fada_tui.cli._parse(['--home', '/nowhere'])\n"
+        "later = ('fada_tui.cli.', 'markdown_it', 'backends.jobs.', 'backends.estimate', 'psutil', 'pynvml')\n"
+        "print([name for name in sys.modules if name.startswith(later)])"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    allowed = {"fada_tui.cli.context", "fada_tui.cli.errors", "fada_tui.cli.output", "fada_tui.cli.panel"}
+    assert {name for name in ast.literal_eval(done.stdout) if name != "backends.jobs.code"} == allowed
