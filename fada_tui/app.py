@@ -7,11 +7,11 @@ import gc
 import signal
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
-from rich.console import RenderableType
 from textual import events, on, work
+from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
@@ -21,6 +21,7 @@ from textual.widget import Widget
 from textual.worker import Worker
 
 from db.home import Home
+from fada_tui.cells import CellUpdate, Painter, wants_diff
 from fada_tui.commands.provider import PanelCommands
 from fada_tui.commands.telling import toast
 from fada_tui.messages import (
@@ -65,6 +66,7 @@ class PanelApp(App[str]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q,ctrl+c", "leave", "quit", show=False, priority=True),
         Binding("question_mark", "keys", "keys", show=False),
+        Binding("ctrl+l", "repaint", "paint the screen anew", show=False, priority=True),
     ]
     auto_links = False
 
@@ -86,6 +88,8 @@ class PanelApp(App[str]):
         self._start = start
         self._replay = replay
         self._speed = speed
+        self.painter = Painter() if wants_diff(home.config) else None
+        """Sends only the cells that changed, where the user wants that."""
         self._complete = False
         self._shown = not live
         self._over = False
@@ -139,10 +143,19 @@ class PanelApp(App[str]):
         self.screen.refresh()
         self.call_after_refresh(self._start_others)
 
-    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+    def _display(self, screen: Screen[object], renderable: Any) -> None:
         """Nothing is sent before there is something to see: empty panes would be painted over three times."""
-        if self._shown:
-            super()._display(screen, renderable)
+        if not self._shown:
+            return
+        if self.painter is not None and isinstance(renderable, CompositorUpdate):
+            renderable = CellUpdate(renderable, self.painter, self.size)
+        super()._display(screen, renderable)
+
+    def action_repaint(self) -> None:
+        """Everything again: something else has written to the terminal."""
+        if self.painter is not None:
+            self.painter.forget()
+        self.screen.refresh()
 
     def _start_others(self) -> None:
         gc.freeze()
@@ -372,3 +385,5 @@ class PanelApp(App[str]):
             self.push_screen(TooSmall())
         elif not small and shown:
             self.pop_screen()
+        # It also comes from a terminal that was attached anew, or that we come back to.
+        self.action_repaint()
