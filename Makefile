@@ -36,7 +36,8 @@ bench: $(STAMP) ## measure speed and memory: one JSON line a figure
 
 docs: $(STAMP) ## write docs/models.md from what the conformance tests see (some minutes)
 	@rm -rf .seen && mkdir .seen
-	FADA_CONFORMANCE=$(CURDIR)/.seen $(BIN)/python -m pytest -n 2 --dist loadgroup tests/backends/models/conformance
+	FADA_CONFORMANCE=$(CURDIR)/.seen $(BIN)/python -m pytest -n 2 --dist loadgroup tests/backends/models/conformance \
+	  tests/backends/models/test_open_clip.py tests/backends/work/test_in_environment.py
 	@$(BIN)/python -P tests/backends/models/conformance/table.py .seen docs/models.md && rm -rf .seen
 
 docs-gpu: $(STAMP) ## write docs/gpu.md from what the tests see on an NVIDIA card

@@ -17,6 +17,7 @@ import backends  # noqa: F401 - before a test module's own transformers
 from db.connect import connect
 from db.home import Home
 from db.migrate import migrate
+from tests.hub_server import HubServer, hub
 from tests.servers.llama import llama_server as llama_server
 from tests.servers.slurm import slurm_cluster as slurm_cluster
 
@@ -50,6 +51,22 @@ def home(tmp_path: Path) -> Iterator[Home]:
 def runs_conn(home: Home) -> Iterator[sqlite3.Connection]:
     with closing(connect(home.runs_db)) as conn:
         yield conn
+
+
+@pytest.fixture
+def hub_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
+    """A hub of the test's own, an empty cache, and no token."""
+    from huggingface_hub import constants
+
+    with hub() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+        monkeypatch.delenv("HF_HUB_OFFLINE")
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        # Read once by the library, when it was imported.
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        yield server
 
 
 @pytest.fixture(scope="session")

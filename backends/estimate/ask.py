@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,8 +150,14 @@ def ask(
     return Answer(found.estimate, found.corrected, card_bytes, found.seen)
 
 
-def usual(source: str, name: str) -> tuple[tuple[str, Question], ...]:
+def usual(source: str, name: str, loader: str = "transformers") -> tuple[tuple[str, Question], ...]:
     """What is most often asked of a model, in words and as questions: the defaults of this program's jobs."""
+    if loader == "environment":  # asked one question at a time, and trained by its makers' own code alone
+        one = Question(source, name, loader=loader, task="gt", embedded=True)
+        return (
+            ("evaluate, 16 bits, one by one", one),
+            ("evaluate, 4 bits, one by one", replace(one, precision="4bit")),
+        )
     return (
         ("evaluate, 16 bits, batch 32", Question(source, name, batch=32, task="gt", embedded=True)),
         ("evaluate, 4 bits, batch 1", Question(source, name, precision="4bit", task="gt", embedded=True)),

@@ -182,7 +182,9 @@ def _parts(weights: Weights, spec: Mapping[str, Any], training: Mapping[str, Any
     shape = shape_of(found, batch, text, batch_load(found, sizes, batch)) if found else None
     kept = method != "unsloth" and not (on_card and weights.params > CHECKPOINTED_ABOVE)
     loaded, states = weights_part(weights, precision, width), states_part(weights, training, method)
-    return [loaded, states, *learning(weights, shape, width, batch, method, kept), *unpacked]
+    # Checkpointing makes the tower's own embeddings ask for gradients, whether or not anything of it is trained.
+    frozen = method == "peft" and kept and (training.get("lora") or {}).get("targets") == "language"
+    return [loaded, states, *learning(weights, shape, width, batch, method, kept, frozen), *unpacked]
 
 
 def _batch(settings: Mapping[str, Any], spec: Mapping[str, Any]) -> int:

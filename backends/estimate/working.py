@@ -100,11 +100,14 @@ def states_part(weights: Weights, training: Mapping[str, Any], method: str) -> P
     return part("training", rank * weights.adapted(targets) * (10 if light else 16), down, up, how)
 
 
-def learning(weights: Weights, shape: Shape | None, width: int, batch: int, method: str, kept: bool) -> list[Part]:
+def learning(
+    weights: Weights, shape: Shape | None, width: int, batch: int, method: str, kept: bool, frozen: bool = False
+) -> list[Part]:
     """Activations of a step, its logits and the images.
 
     Args:
         kept: Every layer's activations are kept (no checkpointing).
+        frozen: No gradient passes through the vision tower, so that nothing of it is kept for one.
     """
     found = weights.configuration
     if found is None or shape is None:
@@ -112,13 +115,15 @@ def learning(weights: Weights, shape: Shape | None, width: int, batch: int, meth
         return [part("activations", rough, 0.2, 3.0, "a rule of thumb: its configuration is not known")]
     word = "kept" if kept else "checkpointed"
     text = _stored(found.text, shape.tokens, kept) * width * batch
-    vision = _stored(found.vision, shape.image.patches, kept) * width * batch
+    patches = shape.image.patches
+    vision = (_layer(found.vision, patches) if frozen else _stored(found.vision, patches, kept)) * width * batch
+    seen = f"{_images(shape)}; the tower is frozen" if frozen else _images(shape)
     # Logits at the arithmetic's width, their copy in 32 bits and its gradient; fused losses never hold them whole.
     logits = float(batch * shape.tokens * int(found.text["vocab_size"]))
     fused = method == "unsloth"
     return [
         part("activations", text, 0.5, 1.8, f"{batch} × {shape.tokens:,} tokens, {word}"),
-        part("vision activations", vision, 0.2, 1.8, _images(shape)),
+        part("vision activations", vision, 0.5 if frozen else 0.2, 2.0 if frozen else 1.8, seen),
         Part("logits", int(logits * (0 if fused else 6)), int(logits * (4 if fused else 12)), int(logits * 16),
              "fused loss" if fused else "with a copy in 32 bits and its gradient"),
         part("images", 6.0 * batch * shape.image.patches * _values(found.vision), 0.5, 1.5, _images(shape)),

@@ -45,13 +45,13 @@ class Wanted:
 
 
 def sizes_of(home: Home, model: str) -> tuple[str, ...]:
-    """The names of a tracker row's checkpoints where it stands for several."""
+    """The names of a tracker row's checkpoints where it stands for several, and ``model`` names none of them."""
     try:
         catalog = load_catalog(home.root / USER_FILE)
     except CatalogError as error:
         raise QueueError(error.message, error.where, error.hint) from error
-    entry = catalog.find(model)
-    if entry is None or not entry.needs_variant:
+    entry, variant = catalog.lookup(model) or (None, None)
+    if entry is None or variant is not None or not entry.needs_variant:
         return ()
     return tuple(f"{entry.name}:{variant.name}" for variant in entry.variants)
 

@@ -18,7 +18,7 @@ from backends.jobs.dispatcher import capacity_of
 from backends.jobs.downloads import pinned
 from backends.jobs.engines.config import engine_part, of_spec
 from backends.jobs.errors import QueueError
-from backends.jobs.own_environment import check_task, environment_part, wants
+from backends.jobs.own_environment import ONE_BY_ONE, check_task, environment_part, wants
 from backends.jobs.precision import precision_part
 from backends.jobs.reservation import with_reservation
 from backends.jobs.served import served_model, with_server
@@ -117,7 +117,12 @@ def plan_eval(
         | loader_part(home, loader, resolved.source, resolved.loader, here=server is None)
         | own,
         "data": data_part(report, limit),
-        "generation": {**GENERATION, **OF_TASK.get(task, {}), **(generation or {})},
+        "generation": {
+            **GENERATION,
+            **OF_TASK.get(task, {}),
+            **ONE_BY_ONE.get(resolved.loader, {}),
+            **(generation or {}),
+        },
         "prompt": {"templates": list(TEMPLATES)} if task == "zero-shot" else None,
         "training": None,
         "scoring": {"embedding": EMBEDDING if task == "gt" else None, **_floors(floors, task)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from backends.jobs.remote_fetch import fetch_code
 from db.home import Home
 
 LOADER = "environment"
+ONE_BY_ONE: Mapping[str, Mapping[str, Any]] = {LOADER: {"batch_size": 1}}
+"""Generation settings of a loader, unless they are given: such code takes one question at a time, and a batch would
+only keep answers back that a kill then loses."""
 _TASKS = ("gt", "proxy", "u2bench", "fetal-gauge")
 
 

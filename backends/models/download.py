@@ -116,7 +116,7 @@ class Download:
             self.job.events.message(
                 "info",
                 f"{model.repo} at {model.commit[:12]}: {len(missing)} of {len(model.files)} files, "
-                f"{room.needed / 1e9:.2f} GB, are fetched from the hub",
+                f"{_amount(room.needed)}, are fetched from the hub",
             )
             self._tell()
             try:
@@ -283,6 +283,10 @@ class _Counter:
 
     def update(self, more: float | None = 1) -> None:
         self._download.count(int(more or 0))
+
+
+def _amount(size: int) -> str:
+    return f"{size / 1e9:.2f} GB" if size >= 10**8 else f"{size / 1e6:.2f} MB"
 
 
 def _written(error: OSError, model: HubModel) -> JobError:

@@ -26,7 +26,12 @@ def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", choices=("auto", *METHODS), help="of a fine-tune; without it: an evaluation")
     parser.add_argument("--precision", choices=PRECISIONS, help="of the weights (default: 16 bits on a card)")
     parser.add_argument("--image-size", metavar="WxH", help="pixels of the images (default: 1024x768)")
-    parser.add_argument("--batch", type=int, metavar="N", help="samples at once (8 in training, 32 in evaluations)")
+    parser.add_argument(
+        "--batch",
+        type=int,
+        metavar="N",
+        help="samples at once (8 in training, 32 or what its loader takes in evaluations)",
+    )
     parser.add_argument("--tokens", type=int, metavar="N", help="text tokens of a sample, prompt and answer (96)")
     parser.add_argument("--rank", type=int, default=16, metavar="R", help="of the LoRA (16)")
     parser.add_argument("--data", metavar="PATH", help="take the sizes of these images, and say steps and time")
@@ -50,14 +55,15 @@ def show_estimate(args: argparse.Namespace, context: Context) -> None:
         raise UsageError(f"--image-size: {error}") from None
     context.prepare()
     source, shown = _source(args.model, context)
-    batch = args.batch or (8 if args.method else 32)
+    model = _of_model(args.model, context)
+    batch = args.batch or (8 if args.method else 1 if model.get("loader") == "environment" else 32)
     precision = args.precision or ""
     if args.method == "full" and precision not in ("", "fp32"):
         raise UsageError(f"--precision {precision} with --method full", hint="all weights are trained in 32 bits")
     question = Question(
         source, shown, args.method or "", precision, batch, size, args.tokens, args.rank, targets="language"
     )
-    question = replace(question, max_pixels=args.max_pixels, **_of_model(args.model, context))
+    question = replace(question, max_pixels=args.max_pixels, **model)
     question = replace(question, task=None if args.method else "gt", embedded=not args.method)
     data, images_of = _of_data(args, context)
     question = replace(question, **data)

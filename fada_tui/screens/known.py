@@ -98,10 +98,8 @@ def _fits(
     sizes = usual_images(runs)
     fits = []
     for variant, repo in variants:
-        for work, question in usual(repo, catalog["name"]) if repo else ():
-            question = replace(question, loader=catalog["loader"], image_sizes=sizes[1] if sizes else ())
-            if catalog["loader"] == "environment" and question.method:
-                continue  # only its makers' own code trains it
+        for work, question in usual(repo, catalog["name"], catalog["loader"]) if repo else ():
+            question = replace(question, image_sizes=sizes[1] if sizes else ())
             answer = ask(question, runs, card, home.root / USER_FILE)
             fits.append(Fit(variant, work, *answer.interval, answer.verdict, answer.run))
     return tuple(fits)

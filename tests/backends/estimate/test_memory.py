@@ -63,7 +63,7 @@ def spec(source: object, **more: Any) -> dict[str, Any]:
     return {"kind": "eval", "model": {"source": str(source), "name": str(source)}, "generation": generation} | more
 
 
-def tuning(source: object, method: str, batch: int = 2, **lora: int) -> dict[str, Any]:
+def tuning(source: object, method: str, batch: int = 2, **lora: int | str) -> dict[str, Any]:
     return spec(source, kind="finetune", training={"method": method, "batch_size": batch, "lora": lora})
 
 
@@ -105,6 +105,18 @@ def test_auto_trains_a_small_model_whole(folder: Path) -> None:
 def test_lora_trains_its_rank_only() -> None:
     sizes = [estimate(tuning("Qwen/Qwen2-VL-2B-Instruct", "peft", r=r), cuda=True).parts["training"] for r in (8, 16)]
     assert sizes[1] == 2 * sizes[0] > 0
+
+
+def test_a_frozen_tower_keeps_nothing_for_a_gradient() -> None:
+    def vision(source: str, targets: str, cuda: bool = True) -> int:
+        return estimate(tuning(source, "peft", targets=targets), cuda=cuda).parts["vision activations"]
+
+    small, large = "HuggingFaceTB/SmolVLM-256M-Instruct", "Qwen/Qwen2.5-VL-7B-Instruct"
+    assert vision(small, "language") < vision(small, "both") / 10
+    assert vision(small, "vision") == vision(small, "both")
+    # Where activations are computed twice, the tower is in the graph whatever is trained.
+    assert vision(large, "language") == vision(large, "both")
+    assert vision(large, "language", cuda=False) < vision(large, "both", cuda=False)
 
 
 def test_a_four_bit_load_keeps_embeddings_and_tower_in_sixteen() -> None:

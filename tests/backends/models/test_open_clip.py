@@ -15,6 +15,7 @@ from PIL import Image
 from backends.jobs.job import Job, JobError
 from backends.models.contrastive import FETALCLIP_FILES, OpenClipContrastive, load_contrastive
 from backends.work import work_function
+from tests.backends.models.conformance.seen import record
 
 open_clip = pytest.importorskip("open_clip")
 pytestmark = pytest.mark.xdist_group("heavy")
@@ -54,7 +55,11 @@ def test_its_vectors_are_those_of_open_clip(folder: Path) -> None:
         said = plain.encode_text(open_clip.get_tokenizer("tiny-for-tests")(texts), normalize=True)
     assert torch.allclose(model.embed_images([grey(9)]), wanted, atol=1e-6)
     assert torch.allclose(model.embed_texts(texts), said, atol=1e-6)
+    both = model.embed_images([grey(9), grey(120)])
+    assert torch.allclose(both[0], model.embed_images([grey(9)])[0], atol=1e-6)
     assert not torch.allclose(model.embed_images([grey(9)]), model.embed_images([grey(120)]), atol=1e-4)
+    record("open_clip ViT-L/14", "loads", "fp32")
+    record("open_clip ViT-L/14", "batches", "fp32")
 
 
 def test_a_zero_shot_evaluation(make_job: Callable[..., Job], folder: Path, tmp_path: Path) -> None:
@@ -70,6 +75,7 @@ def test_a_zero_shot_evaluation(make_job: Callable[..., Job], folder: Path, tmp_
     assert (summary["samples"], summary["failed"]) == (6, 0)
     scores = json.loads((job.dir / "scores.json").read_text())["scores"]
     assert {row["metric"] for row in scores} == {"accuracy", "macro_f1"} and all(row["n"] for row in scores)
+    record("open_clip ViT-L/14", "asks", "zero-shot, fp32")
 
 
 class Harm:

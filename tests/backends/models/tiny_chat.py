@@ -31,11 +31,13 @@ class TinyChatConfig(PretrainedConfig):
         self.max_dynamic_patch = max_dynamic_patch
         self.dynamic_image_size = True
         self.use_thumbnail = True
-        self.pause = kwargs.pop("pause", 0.0)
+        self.hold = kwargs.pop("hold", "")
+        self.hold_after = kwargs.pop("hold_after", 0)
         super().__init__(**kwargs)
 """
 
 MODEL = """
+import os
 import time
 
 import torch
@@ -57,10 +59,13 @@ class TinyChatModel(PreTrainedModel):
         self.step = nn.GRUCell(config.hidden_size, config.hidden_size)
         self.head = nn.Linear(config.hidden_size, config.vocab_size)
         self.system_message = None
+        self.asked = 0
 
     def chat(self, tokenizer, pixel_values, question, generation_config, history=None, return_history=False):
         assert question.startswith("<image>"), question
-        time.sleep(self.config.pause)
+        self.asked += 1
+        while self.asked > self.config.hold_after and os.path.exists(self.config.hold):
+            time.sleep(0.02)
         ids = torch.tensor(tokenizer(question, add_special_tokens=False)["input_ids"], device=self.device)
         state = torch.tanh(self.see(pixel_values.flatten(1)).mean(0, keepdim=True) + self.read(ids).mean(0))
         said = []
@@ -72,8 +77,8 @@ class TinyChatModel(PreTrainedModel):
 """
 
 
-def write(folder: Path, seed: int = 0, pause: float = 0.0) -> Path:
-    """The checkpoint, whole, in a new folder. It thinks for ``pause`` seconds over each answer."""
+def write(folder: Path, seed: int = 0, hold: Path | None = None, hold_after: int = 0) -> Path:
+    """The checkpoint, whole, in a new folder. After ``hold_after`` answers it waits while a file ``hold`` is there."""
     folder.mkdir(parents=True)
     (folder / "configuration_tinychat.py").write_text(CONFIG.lstrip())
     (folder / "modeling_tinychat.py").write_text(MODEL.lstrip())
@@ -87,7 +92,8 @@ def write(folder: Path, seed: int = 0, pause: float = 0.0) -> Path:
         "vocab_size": len(WORDS),
         "hidden_size": _WIDTH,
         "force_image_size": _SIZE,
-        "pause": pause,
+        "hold": str(hold or ""),
+        "hold_after": hold_after,
     }
     (folder / "config.json").write_text(json.dumps(config, indent=1))
     _write_tokenizer(folder)

@@ -5,11 +5,13 @@ Nothing is written unless ``FADA_CONFORMANCE`` names a folder (`make docs` sets 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
 
 FOLDER = "FADA_CONFORMANCE"
+ENVIRONMENTS = "environments"
 COLUMNS = ("loads", "asks", "batches", "fine-tunes", "exports", "estimated")
 
 
@@ -27,6 +29,28 @@ def record(architecture: str, column: str, how: str) -> None:
         document = {"architecture": architecture, "column": column, "how": how}
         name = f"{architecture}.{column}.{how}.json".replace("/", "-").replace(" ", "-")
         (Path(folder) / name).write_text(json.dumps(document), encoding="utf-8")
+
+
+def record_environment(name: str, how: str) -> None:
+    """Note what was done with an environment of its own; called after the last assertion.
+
+    Args:
+        how: What was seen, as a sentence's part: ``made over torch 2.13.0: transformers 4.51.3``.
+    """
+    if folder := os.environ.get(FOLDER):
+        place = Path(folder) / ENVIRONMENTS
+        place.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256(how.encode()).hexdigest()[:8]
+        (place / f"{name}.{digest}.json").write_text(json.dumps({"name": name, "how": how}), encoding="utf-8")
+
+
+def read_environments(folder: Path) -> dict[str, list[str]]:
+    """``{environment: [how, …]}`` of all that was recorded in ``folder``."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((folder / ENVIRONMENTS).glob("*.json")):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        found.setdefault(document["name"], []).append(document["how"])
+    return {name: sorted(hows) for name, hows in found.items()}
 
 
 def read(folder: Path) -> dict[str, dict[str, list[str]]]:

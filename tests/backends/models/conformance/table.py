@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -18,9 +18,11 @@ sys.path.insert(0, str(Path(__file__).parents[4]))
 from backends.catalog.entry import Entry
 from backends.catalog.environments import load_recipes
 from backends.catalog.reader import SHIPPED, Catalog, load_catalog
-from tests.backends.models.conformance.seen import COLUMNS, read
+from backends.models.remote_code_families import FAMILIES
+from tests.backends.models.conformance.seen import COLUMNS, read, read_environments
 
 PACKAGES = ("torch", "torchvision", "transformers", "peft", "bitsandbytes")
+NOT_MADE = "a recipe that nobody has made"
 Seen = Mapping[str, Mapping[str, Sequence[str]]]
 
 BEGIN = """# Models: what has been seen
@@ -40,16 +42,15 @@ loader, on the CPU: the code path works. Of the published weights it says nothin
 
 
 ENVIRONMENTS = """
-Environments of their own (`fada env create NAME`), for models whose code needs an older transformers. The tests make
-`transformers-4.51` and evaluate two tiny checkpoints in it: one with code of its own, asked as InternVL2 is, that
-transformers 5 cannot import, and a Qwen2-VL. How the other families are asked (MiniCPM-V, Molmo, Moondream2, CheXagent,
-DeepSeek-VL2, MobileVLM, EchoVLM) follows their makers' examples and was not run: **recipe, unseen**. MobileVLM and
-EchoVLM want their makers' code (`mobilevlm/`, `EchoVLM.py`) copied beside the weights.
+Environments of their own (`fada env create NAME`), for models whose code needs an older transformers. The makers' own
+code is on no machine that these tests ran on; a family counts as seen where a tiny stand-in with code of its own was
+asked in the way that family is asked, from `fada eval` to the scores.
 
 """
+BESIDE = " `{module}` of its makers has to be copied beside the weights of {models}.\n"
 
 
-def document(catalog: Catalog, seen: Seen) -> str:
+def document(catalog: Catalog, seen: Seen, environments: Mapping[str, Sequence[str]]) -> str:
     """The page."""
     entries = catalog.entries
     rows = [_row(entry.name, entry.architecture, _of(entry, seen), _route(entry)) for entry in entries]
@@ -60,12 +61,12 @@ def document(catalog: Catalog, seen: Seen) -> str:
     return (
         f"{BEGIN}\nSeen with {_versions()}. {count} of {len(entries)} catalogued models have an architecture that was"
         f" seen.\n\n{head}{''.join(rows)}\nArchitectures that were seen and that no row of the catalogue has:\n\n"
-        f"{head}{''.join(more)}{_environments(catalog)}"
+        f"{head}{''.join(more)}{_environments(catalog, seen, environments)}"
     )
 
 
 def _of(entry: Entry, seen: Seen) -> Mapping[str, Sequence[str]]:
-    return seen.get(_key(entry), {}) if entry.loader == "transformers" and entry.runnable else {}
+    return seen.get(_key(entry), {}) if entry.loader != "openai" and entry.runnable else {}
 
 
 def _key(entry: Entry) -> str:
@@ -77,21 +78,36 @@ def _key(entry: Entry) -> str:
 
 def _route(entry: Entry) -> str:
     if entry.runnable and entry.environment:
-        return f"environment {entry.environment} ({load_recipes()[entry.environment].standing})"
+        return f"environment {entry.environment}"
     return entry.loader if entry.runnable else "cannot run"
 
 
-def _environments(catalog: Catalog) -> str:
+def _environments(catalog: Catalog, seen: Seen, environments: Mapping[str, Sequence[str]]) -> str:
     """What was tried of each environment, and of how its models are asked."""
+    here = [entry for entry in catalog.entries if entry.environment and entry.runnable]
     rows = [
         _line(
             recipe.name,
-            ", ".join(entry.name for entry in catalog.entries if entry.environment == recipe.name),
-            recipe.seen or "a recipe that nobody has made",
+            _names(entry for entry in here if entry.environment == recipe.name),
+            "; ".join(environments.get(recipe.name, ())) or NOT_MADE,
         )
         for recipe in load_recipes().values()
     ]
-    return ENVIRONMENTS + _line("environment", "for", "seen") + _line("---", "---", "---") + "".join(rows)
+    asked = f"Asked so: {_names(entry for entry in here if _of(entry, seen)) or 'none'}.\n"
+    unseen = (
+        f"Recipes after their makers' examples, never run: {_names(e for e in here if not _of(e, seen)) or 'none'}.\n"
+    )
+    beside = "".join(
+        BESIDE.format(module=family.beside, models=_names(e for e in here if kind in e.name.casefold()))
+        for kind, family in FAMILIES.items()
+        if family.beside
+    )
+    table = _line("environment", "for", "seen") + _line("---", "---", "---") + "".join(rows)
+    return f"{ENVIRONMENTS}{asked}{unseen}{beside.lstrip()}\n{table}"
+
+
+def _names(entries: Iterable[Entry]) -> str:
+    return ", ".join(entry.name for entry in entries)
 
 
 def _row(name: str, architecture: str | None, seen: Mapping[str, Sequence[str]], catalogued: str) -> str:
@@ -119,7 +135,7 @@ def main() -> None:
     if not seen:
         raise SystemExit(f"{source}: nothing was recorded; run the conformance tests with FADA_CONFORMANCE={source}")
     target.parent.mkdir(exist_ok=True)
-    target.write_text(document(load_catalog(), seen), encoding="utf-8")
+    target.write_text(document(load_catalog(), seen, read_environments(source)), encoding="utf-8")
     print(f"{target}: {len(seen)} architectures, catalogue {SHIPPED.name}")
 
 

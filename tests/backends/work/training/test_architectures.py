@@ -171,6 +171,54 @@ def test_lora_is_where_it_was_wanted(targets: str, architecture: str, model: Tra
         tuned.unload()
 
 
+def test_a_tower_that_carries_no_lora_is_outside_of_the_gradient(
+    model: TransformersModel, encoder: Encoder, samples: list[Sample]
+) -> None:
+    """So that its activations are not kept, which the estimate of the memory counts on."""
+    batch = Collate(model.prompts.tokenizer.pad_token_id)(encoder.encode(samples))
+    kept = {targets: _bytes_kept(model, batch, targets) for targets in ("language", "both")}
+    assert 0 < kept["language"] < kept["both"]
+    tuned = with_lora(model.model, {"r": 2, "targets": "language"})
+    in_graph: list[str] = []
+
+    def look(name: str) -> Callable[[object, object, object], None]:
+        return lambda _module, _given, made: in_graph.append(name) if getattr(made, "requires_grad", False) else None
+
+    hooks = [
+        module.register_forward_hook(look(name))
+        for name, module in tuned.named_modules()
+        if VISION.search(name) and isinstance(module, torch.nn.Linear)
+    ]
+    try:
+        assert hooks and tuned(**batch).loss.requires_grad
+        assert in_graph == []
+    finally:
+        for hook in hooks:
+            hook.remove()
+        tuned.unload()
+
+
+def _bytes_kept(model: TransformersModel, batch: Features, targets: str) -> int:
+    """What a forward pass keeps for the backward one, weights left out."""
+    tuned = with_lora(model.model, {"r": 2, "targets": targets})
+    weights = {parameter.untyped_storage().data_ptr() for parameter in tuned.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss = tuned(**batch).loss
+        assert loss.requires_grad
+        return sum(kept.values())
+    finally:
+        tuned.unload()
+
+
 def test_named_modules_go_before_targets(model: TransformersModel) -> None:
     assert target_modules(model.model, {"targets": "vision", "target_modules": ["q_proj"]}) == ["q_proj"]
     assert target_modules(model.model, {}) == "all-linear"
