@@ -35,7 +35,8 @@ __all__ = [
 
 _RUN = """SELECT id, kind, task, model, state, reason, exit_code, signal, attempt, created, started, ended, done, total,
 unit, phase, rate, reserved_bytes, peak_bytes, fingerprint, position, from_run, tags, note, archived,
-engine FROM runs"""
+engine, CASE kind WHEN 'convert' THEN trim(json_extract(spec, '$.convert.to') || ' ' ||
+coalesce(json_extract(spec, '$.convert.quant'), '')) END AS export FROM runs"""
 
 
 def list_runs(conn: sqlite3.Connection, limit: int | None = None, archived: bool = True) -> list[Run]:

@@ -54,6 +54,8 @@ class Run:
     archived: bool = False
     engine: str | None = None
     """The name of the engine that runs it; None: this machine."""
+    export: str | None = None
+    """Of an export what it is made into: ``merged``, ``gguf q4_k_m``."""
 
     @property
     def label(self) -> str:

@@ -56,7 +56,8 @@ def show_job(args: argparse.Namespace, context: Context) -> None:
     def text() -> str:
         run = detail.run
         lines = [
-            f"#{run.id} {run.task or run.kind} {run.label}: {run.state}" + (f" ({run.reason})" if run.reason else ""),
+            f"#{run.id} {run.task or run.export or run.kind} {run.label}: {run.state}"
+            + (f" ({run.reason})" if run.reason else ""),
             f"attempt {run.attempt}, reserved {_reserved(run, source)}, peak {size(run.peak_bytes)}",
             f"energy {_energy(energy)}",
             f"directory {run.run_dir}",

@@ -95,7 +95,15 @@ def _listing(runs: list[Run]) -> str:
     if not runs:
         return "No runs here. `fada demo` makes some; `fada eval MODEL --data FILE.jsonl` queues one."
     rows = [
-        (f"#{run.id}", run.task or run.kind, run.label, run.state, _progress(run), _times(run), run.reason or "")
+        (
+            f"#{run.id}",
+            run.task or run.export or run.kind,
+            run.label,
+            run.state,
+            _progress(run),
+            _times(run),
+            run.reason or "",
+        )
         for run in runs
     ]
     head = ("run", "kind", "model", "state", "progress", "time", "why")

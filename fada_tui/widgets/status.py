@@ -46,10 +46,11 @@ def state_span(run: Run) -> tuple[str, str]:
 
 
 def what(run: Run) -> str:
-    """``eval gt``, ``finetune``, ``tool``; a tool that has a name of its own is called by it."""
+    """``eval gt``, ``finetune``, ``convert gguf q4_k_m``; a tool that has a name of its own is called by it."""
     if run.kind == "tool":
         return run.task or "tool"
-    return f"{run.kind} {run.task}" if run.task else run.kind
+    about = run.task or run.export
+    return f"{run.kind} {about}" if about else run.kind
 
 
 def named(run: Run, width: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import pytest
 
 from backends.jobs import submit
 from backends.jobs.store import read_spec
+from db.connect import connect
 from db.home import Home
+from db.runs.queries import get_run
 from fada_tui.cli import run
 from fada_tui.cli.convert import result_lines
+from fada_tui.widgets.status import what
 from tests.fada_tui.test_convert_form import put_tune
 
 Run = Callable[..., tuple[int, Any, str]]
@@ -60,6 +64,9 @@ def test_it_is_queued_with_a_word_on_what_will_not_be_checked(
     assert spec is not None and spec["convert"]["to"] == "merged"
     job = next(one for one in fada("jobs")[1] if one["id"] == made)
     assert (job["kind"], job["task"]) == ("convert", None)
+    with closing(connect(panel_home.runs_db)) as conn:
+        queued = get_run(conn, made)
+    assert queued is not None and what(queued) == "convert merged"
 
 
 def test_files_sizes_and_what_the_check_found() -> None:
