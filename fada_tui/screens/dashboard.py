@@ -111,7 +111,10 @@ class Dashboard(Screen[None]):
         self.update_keys()
 
     def show_note_file(self, state: SyncState | None) -> None:
-        self.top.note_file = state
+        """The top line says that the two differ; that somebody else changed the file is told once, when it is seen."""
+        before, self.top.note_file = self.top.note_file, state
+        if state is not None and state.is_news and not (before is not None and before.is_news):
+            self.app.notify(f"{state.text}\nS shows both sides and syncs them", title="Note", markup=False, timeout=8)
 
     def show_runs(self, runs: RunList) -> None:
         self.top.runs = runs

@@ -18,7 +18,7 @@ from fada_tui.sources.views import RunList
 from fada_tui.widgets.line import Row
 from fada_tui.widgets.lineview import LineView
 from fada_tui.widgets.status import names_of, score_rank
-from fada_tui.widgets.trackerrows import Shown, TrackerRows
+from fada_tui.widgets.trackerrows import Shown, TrackerRows, heading
 
 DIRECT = 5_000
 """Up to this many models are arranged at once, more in a thread."""
@@ -209,7 +209,8 @@ class TrackerPane(LineView):
         parts = [f"/ {self.filter_text}" if self.filter_text else "", self.order.text]
         parts.append(f"{len(self.marked):,} marked" if self.marked else "")
         said = " · ".join(part for part in parts if part)
-        self.set_title("1 Tracker", f"{said}  esc clears" if self.filter_text or self.marked else said)
+        title = heading("1 Tracker", self.scrollable_content_region.width)
+        self.set_title(title, f"{said}  esc clears" if self.filter_text or self.marked else said)
 
     def first_row(self) -> int:
         """The first model, so that its keys work at once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -56,6 +57,41 @@ class Shown:
 
     def best(self, model: Model) -> Best | None:
         return best_score(model, scores_of(model, self.grouped))
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Cells that each column of a model's row takes, behind the two of the mark; none where it is left out."""
+
+    name: int
+    size: int
+    vram: int
+    tail: int
+    notes: int
+
+    @classmethod
+    def of(cls, width: int, marks: int) -> _Cells:
+        wide = 3 if width >= _NOTES_FROM else 0
+        size = _SIZE + wide if width >= _SIZE_FROM else 0
+        vram = _VRAM + wide if width >= _VRAM_FROM else 0
+        tail = _STATUS + _score_width(width, marks)
+        rest = width - sum(cells + 1 for cells in (size, vram) if cells) - tail - 3
+        name = min(48, max(20, rest // 2)) if wide else rest
+        return cls(name, size, vram, tail, rest - name)
+
+    def facts(self, size: str, vram: str) -> str:
+        return "".join(f" {right(text, cells)}" for text, cells in ((size, self.size), (vram, self.vram)) if cells)
+
+
+def heading(title: str, width: int) -> str:
+    """The pane's title, with the names of the columns over them where there is room: for a border that begins there."""
+    if width < _NOTES_FROM:
+        return title
+    cells = _Cells.of(width, 0)
+    text = (
+        f"{left(title, cells.name)}{cells.facts('size', 'VRAM')} {left('status', _STATUS)}{left('score', cells.tail)}"
+    )
+    return re.sub(r"(?<= ) +(?= )", lambda gap: "─" * len(gap[0]), text).rstrip(" ─")
 
 
 class TrackerRows(Rows):
@@ -128,18 +164,16 @@ class TrackerRows(Rows):
                 counts[by_name[name].section] = counts.get(by_name[name].section, 0) + 1
         return counts
 
+    @cached_property
+    def _cells(self) -> _Cells:
+        return _Cells.of(self._width, self._shown.tuned)
+
     def _model(self, model: Model) -> Line:
-        width, marks = self._width, self._shown.tuned
-        wide = 3 if width >= _NOTES_FROM else 0
-        facts = f" {right(_known(model.size), _SIZE + wide)}" if width >= _SIZE_FROM else ""
-        if width >= _VRAM_FROM:
-            facts += f" {right(_known(model.vram).replace('~', '').replace('GB', 'G'), _VRAM + wide)}"
-        columns = _STATUS + _score_width(width, marks)
-        rest = width - len(facts) - columns - 3
-        room = min(48, max(20, rest // 2)) if wide else rest
-        tail = self._tail(model, columns)
-        notes = self._notes(model, rest - room) if wide else ()
-        return (*_name(model.name, room, self.arrangement.wanted.query), (facts, "dim"), (" ", ""), *tail, *notes)
+        cells = self._cells
+        facts = cells.facts(_known(model.size), _known(model.vram).replace("~", "").replace("GB", "G"))
+        name = _name(model.name, cells.name, self.arrangement.wanted.query)
+        notes = self._notes(model, cells.notes) if cells.notes else ()
+        return (*name, (facts, "dim"), (" ", ""), *self._tail(model, cells.tail), *notes)
 
     def _tail(self, model: Model, columns: int) -> Line:
         """What goes on, else the status and the best score; in a narrow pane what is proposed takes their place."""

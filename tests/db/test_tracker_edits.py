@@ -290,3 +290,14 @@ def test_an_emptied_last_cell_of_an_open_row_stays_a_cell(empty_db):
     edits.set_note(empty_db, "A", "back")
     assert queries.find_models(empty_db, "A")[0].notes == "back"
     assert queries.find_models(empty_db, "B")[0].notes == "y"
+
+
+def test_a_column_is_added_to_a_table_without_outer_pipes(empty_db):
+    import_note(empty_db, b"## S\n\nModel | Size\n---|---\nA | 1B\nB | 2B\n", "n.md", "test")
+    edits.set_note(empty_db, "A", "x")
+    assert export_note(empty_db).decode().splitlines()[2:] == [
+        "Model | Size | Notes",
+        "---|---|-------",
+        "A | 1B | x",
+        "B | 2B | |",
+    ]

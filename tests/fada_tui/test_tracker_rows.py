@@ -12,11 +12,13 @@ from db.tracker.merging.merge import Conflict
 from db.tracker.rows import Change, Item, ModelDetail, Proposal
 from db.tracker.stats import Coverage, CoverageRow, Figure
 from db.tracker.sync import SyncPlan
+from fada_tui.listing.listing import Shelves, Wanted, arrange
 from fada_tui.screens.known import Known
 from fada_tui.screens.modelrows import change_lines, known_rows
 from fada_tui.screens.statsrows import coverage_rows, figure_rows
 from fada_tui.screens.syncrows import conflict_of, plan_rows
 from fada_tui.widgets.line import Row, line_width, plain
+from fada_tui.widgets.trackerrows import Shown, TrackerRows, heading
 from tests.fada_tui import panel
 
 MODEL = replace(
@@ -50,6 +52,22 @@ CONFLICT = Conflict(41, "Tested", "Fine-tuned", "Local tested", "Qwen3-VL-8B: St
 PLAN = SyncPlan(
     Path("/n.md"), ("A: Notes x → y",), ("B: Size 1 → 2",), (CONFLICT, replace(CONFLICT, line=50)), False, ""
 )
+
+
+@pytest.mark.parametrize("width", [84, 118, 198])
+def test_the_title_names_the_columns_where_they_stand(width: int) -> None:
+    rows = TrackerRows(arrange(Shelves.of(panel.TRACKER), Wanted()), Shown(), width)
+    text = next(plain([rows.row(at)]) for at in range(len(rows)) if rows.key(at) == "model:MiniCPM-V-2.6")
+    # The border's text begins where the names do, two cells behind the edge.
+    title = f"  {heading('1 Tracker', width)}"
+    assert title.startswith("  1 Tracker ──")
+    assert title.index("size") + len("size") == text.index("8B") + len("8B")
+    assert title.index("VRAM") + len("VRAM") == text.index("16G") + len("16G")
+    assert (title.index("status"), title.index("score")) == (text.index("proxy"), text.index("0.889"))
+
+
+def test_the_title_of_a_narrow_pane_is_the_title() -> None:
+    assert heading("1 Tracker", 60) == "1 Tracker"
 
 
 @pytest.mark.parametrize("width", [40, 78, 118, 198])

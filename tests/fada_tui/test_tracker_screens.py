@@ -413,3 +413,24 @@ async def test_a_model_that_the_note_dropped_is_looked_at_and_not_worked_on(pane
         await pilot.press("escape", "a")
         await until(pilot, lambda: isinstance(app.screen, AddForm) and "Tier" in screen_text(app))
         assert ABSENT_TITLE not in app.screen._titles  # type: ignore[attr-defined]
+
+
+async def test_a_note_that_changes_on_disk_is_told_once_with_the_key_that_syncs(
+    panel_home: Home, tmp_path: Path, until: Until
+) -> None:
+    note = tmp_path / "n.md"
+    note.write_bytes(body(panel_home))
+    with closing(connect(panel_home.fada_db)) as conn:
+        import_note(conn, note.read_bytes(), str(note), "test", path=note)
+    app = PanelApp(panel_home)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until(pilot, lambda: loaded(app) and app.dashboard.top.note_file is not None)
+        note.write_bytes(note.read_bytes().replace(b"Latest Llama vision", b"by hand"))
+        await until(pilot, lambda: "n.md changed on disk" in screen_text(app))
+        assert "S shows both sides" in screen_text(app) and "note ≠ file S" in screen_text(app)
+        app.clear_notifications()
+        note.write_bytes(note.read_bytes().replace(b"by hand", b"by hand again"))
+        await choose(app, pilot, "item:1")
+        await pilot.press("space")
+        await until(pilot, lambda: app.dashboard.top.note_file.state == "both")  # type: ignore[union-attr]
+        assert "changed on disk" not in screen_text(app)

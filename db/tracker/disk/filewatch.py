@@ -23,6 +23,11 @@ class SyncState:
     state: Step
     text: str
 
+    @property
+    def is_news(self) -> bool:
+        """The file has changes that the note in the panel lacks."""
+        return self.state in ("file", "both")
+
 
 @dataclass(frozen=True)
 class Stamp:

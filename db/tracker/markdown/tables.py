@@ -143,15 +143,15 @@ class Layout:
         """Cells behind the last one; where the row is closed, an empty last one has room for ``width`` characters."""
         bare = self.lines[line].rstrip()
         if line == self.table.header.line + 1:
-            padded = list(values)
+            padded, pipe = list(values), " |" if " |" in bare else "|"
         else:
-            padded = [f" {escape(value)} " if value else " " for value in values]
+            padded, pipe = [f" {escape(value)} " if value else " " for value in values], " |"
         if bare.endswith("|") and not bare.endswith("\\|"):
             padded[-1] = padded[-1] if values[-1] or not width else " " * (width + 2)
             text = "".join(f"{cell}|" for cell in padded)
         else:
             # An empty last cell without a pipe behind it would not be a cell at all.
-            text = "".join(f" |{cell.rstrip()}" for cell in padded) + ("" if values[-1] else " |")
+            text = "".join(f"{pipe}{cell.rstrip()}" for cell in padded) + ("" if values[-1] else " |")
         return Patch(line, len(bare), "", text)
 
 
