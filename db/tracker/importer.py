@@ -6,7 +6,8 @@ import json
 import shlex
 import sqlite3
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from db.tracker.disk.files import is_stream, path_key
 from db.tracker.errors import NoteError
 from db.tracker.indexing.index import Difference, reindex
 from db.tracker.markdown.source import Source
+from db.tracker.reading.contents import contents
 from db.tracker.reading.document import Document, Warning
 from db.tracker.reading.recognise import read_document
 
@@ -38,6 +40,8 @@ class ImportResult:
     absent: tuple[str, ...]
     details: tuple[str, ...]
     renamed: tuple[tuple[str, str], ...] = ()
+    contents: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """What else was read; see :func:`~db.tracker.reading.contents.contents`."""
 
 
 def default_note() -> bytes:
@@ -92,6 +96,7 @@ def import_note(
         tuple(difference.absent),
         tuple(difference.details),
         tuple(difference.renamed),
+        contents(document),
     )
 
 

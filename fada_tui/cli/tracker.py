@@ -58,10 +58,15 @@ def import_file(args: argparse.Namespace, context: Context) -> None:
         "absent": list(result.absent),
         "details": list(result.details),
         "renamed": [{"old": old, "new": new} for old, new in result.renamed],
+        "contents": result.contents,
     }
 
     def text() -> str:
         lines = [f"{result.models} models in {result.sections} sections, {result.items} items"]
+        lines += [
+            f"{part}: {', '.join(f'{number} {what}' for what, number in counts.items())}"
+            for part, counts in result.contents.items()
+        ]
         lines += [f"added: {name}" for name in result.added]
         lines += [f"changed: {detail}" for detail in result.details]
         lines += [f"no longer in the note (kept): {name}" for name in result.absent]

@@ -338,3 +338,15 @@ def test_a_score_column_without_a_unit_is_listed(empty_db):
     assert [warning.text for warning in result.warnings] == [
         "A-1: what '78.8' measures is not said: not taken as a score"
     ]
+
+
+def test_an_import_says_what_it_read_beside_the_models(empty_db: sqlite3.Connection) -> None:
+    assert import_note(empty_db, default_note(), "n.md", "test").contents == {
+        "checklist": {"phases": 4, "items": 14},
+        "finetune": {"verified": 7, "likely": 2, "other": 7, "cannot": 5},
+        "export": {"candidate": 4, "native": 4, "pipeline": 1},
+        "papers": {"Papers": 2, "Key Papers": 6},
+        "benchmarks": {"U2-BENCH facts": 6, "U2-BENCH tasks": 8},
+        "summary": {"figures": 29},
+    }
+    assert import_note(empty_db, b"## S\n| Model |\n|--|\n| A |\n", "n.md", "test").contents == {}
