@@ -97,13 +97,21 @@ def why_not(one: Candidate, most: int = 0) -> str:
 
 
 def _newest(found: Candidates) -> tuple[list[Candidate], int]:
-    """The newest run of each model and adapter that was asked and scored alike; a running one hides none."""
+    """The newest run of each model and adapter that was asked and scored alike; a running one hides none.
+
+    One that cannot be ranked by itself stands beside the newest that can: a failed night is no reason to forget what
+    was measured before. Once there is a newer one that can, it is told no more.
+    """
     kept: dict[object, Candidate] = {}
     growing = [one for one in found.runs if one.partial]
     over = [one for one in found.runs if not one.partial and not one.archived]
-    for one in over:
+    for one in sorted(over, key=lambda one: one.run):
         how = tuple(sorted((name, str(value)) for name, value in one.deciding.items()))
-        kept[one.label.casefold(), one.source, one.stated, how] = one
+        key = one.label.casefold(), one.source, one.stated, how
+        fit = not why_not(one)
+        kept[key, fit] = one
+        if fit:
+            kept.pop((key, False), None)
     return sorted([*kept.values(), *growing], key=lambda one: one.run), len(over) - len(kept)
 
 

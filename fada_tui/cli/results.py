@@ -23,6 +23,7 @@ def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
     parser = verbs.add_parser("scores", parents=[shared], help="every score with interval, floors and alarms")
     parser.add_argument("--run", type=int, metavar="ID", help="only this run")
     parser.add_argument("--overall", action="store_true", help="without the rows per question and category")
+    parser.add_argument("--published", action="store_true", help="of a benchmark's run: its published table beside it")
     parser.set_defaults(handler=show_scores)
     parser = verbs.add_parser("compare", parents=[shared], help="runs beside each other on the questions they share")
     parser.add_argument("runs", type=int, nargs="+", metavar="RUN")
@@ -44,11 +45,38 @@ def show_scores(args: argparse.Namespace, context: Context) -> None:
     tick_and_wake(context.runs, context.home)
     if args.run is not None and get_run(context.runs, args.run) is None:
         raise UsageError(f"there is no run #{args.run}", hint="`fada jobs` lists them")
+    if args.published:
+        _published(args.run, context)
+        return
     stored = scores(context.runs, args.run, args.overall, extra=context.json)
     found = with_collapse([score for score in stored if not score.partial])
     if args.run is None:
         found = [*_from_document(load_tracker(context.tracker)), *found]
     context.emit([as_document(score) for score in found], lambda: _listing(found))
+
+
+def _published(run: int | None, context: Context) -> None:
+    """Rows of other people's models, with the run's own among them and its alarms below."""
+    from db.runs.queries import scores
+    from fada_tui.leaderboard.beside import beside_table
+    from fada_tui.sources.scoreview import published_beside
+
+    if run is None:
+        raise UsageError("--published of which run?", hint="fada scores --run ID --published")
+    found = published_beside(context.home, run)
+    if not found:
+        raise UsageError(f"nothing published stands beside #{run}", hint="runs of u2bench and fetal-gauge have a table")
+
+    def text() -> str:
+        made = beside_table(found, whole=True)
+        rows = [(one.model, one.marks, *one.cells) for one in made.rows]
+        lines = table(("model", "", *made.columns), rows, right=tuple(range(2, 2 + len(made.columns))))
+        said = dict.fromkeys(
+            f"⚠ #{run} {one.kind}: {one.text}" for score in scores(context.runs, run) for one in score.alarms
+        )
+        return "\n".join([lines, *map(printable, said)])
+
+    context.emit([dict(row) for row in found], text)
 
 
 def compare(args: argparse.Namespace, context: Context) -> None:

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from db.home import Home
 from db.runs.rows import Run
 from fada_tui.screens import scorerows as lines
+from fada_tui.screens.besiderows import beside_rows
 from fada_tui.screens.live import LiveScreen
 from fada_tui.sources.scoreview import ScoreSource, ScoreView
 from fada_tui.widgets.line import Row
@@ -62,6 +63,7 @@ class ScoresScreen(LiveScreen):
         parts = [lines.held_out_rows(data, metric, width)]
         parts += [lines.group_rows(data.final, metric, over, width) for over in ("category", "question")]
         parts.append(lines.own_rows(data.final, metric, width))
+        parts.append(beside_rows(data.published, bool(data.alarms()), width))
         if data.run.kind == "eval" and data.run.is_over:
             parts.append(lines.histogram_rows(data.counts, metric, width))
         parts.append(lines.flatness_rows(data.flatness, width))

@@ -10,8 +10,10 @@ import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from backends.data.spread import ENTROPY_SHARE, Spread, collapsed, ringing_share, spread_of
+from backends.jobs.files import read_json
 from db.home import Home
 from db.runs.queries import get_run, scores
 from db.runs.rows import Alarm, Run, Score
@@ -51,6 +53,8 @@ class ScoreView:
     held_out: tuple[Score, ...] = ()
     flatness: tuple[Flatness, ...] = ()
     counts: Mapping[str, Mapping[float, int]] = field(default_factory=dict)
+    published: tuple[Mapping[str, Any], ...] = ()
+    """Of a benchmark its published table, the run's own row among the others."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -72,6 +76,8 @@ class ScoreSource:
         self._flatness: tuple[Flatness, ...] = ()
         self._values_seen: object = None
         self._counts: Mapping[str, Mapping[float, int]] = {}
+        self._published_seen: object = None
+        self._published: tuple[Mapping[str, Any], ...] = ()
 
     def read(self, conn: sqlite3.Connection) -> ScoreView:
         run = get_run(conn, self._id)
@@ -84,7 +90,8 @@ class ScoreSource:
         if run.is_over:
             self._read_answers(conn)
             self._read_values()
-        return ScoreView(run, final, held_out, self._flatness, self._counts)
+            self._read_published()
+        return ScoreView(run, final, held_out, self._flatness, self._counts, self._published)
 
     def _read_answers(self, conn: sqlite3.Connection) -> None:
         seen = self._size("predictions.jsonl")
@@ -97,6 +104,12 @@ class ScoreSource:
         if seen != self._values_seen:
             self._counts = self._count_values()
             self._values_seen = seen
+
+    def _read_published(self) -> None:
+        seen = self._size("scores.json")
+        if seen != self._published_seen:
+            self._published = published_beside(self._home, self._id)
+            self._published_seen = seen
 
     def _size(self, name: str) -> object:
         try:
@@ -116,6 +129,12 @@ class ScoreSource:
         except OSError:
             return {}
         return {metric: dict(counts) for metric, counts in found.items()}
+
+
+def published_beside(home: Home, run_id: int) -> tuple[Mapping[str, Any], ...]:
+    """The published table that a run on a benchmark has left beside its scores; nothing of other runs."""
+    rows = (read_json(home.run_dir(run_id) / "scores.json") or {}).get("leaderboard")
+    return tuple(row for row in rows if isinstance(row, dict)) if isinstance(rows, list) else ()
 
 
 def _count(line: bytes, found: Mapping[str, Counter[float]]) -> None:

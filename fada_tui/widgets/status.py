@@ -32,7 +32,9 @@ _STATE = {
     "cancelled": ("–", "dim"),
     "lost": ("?", "error"),
 }
-_KIND_ORDER = ("gt", "proxy", "perf")
+_KIND_ORDER = ("gt", "u2bench", "fetal-gauge", "zero-shot", "proxy", "perf")
+_HEADLINES = ("cosine", "exact", "u2_score", "accuracy", "keyword", "tokens_per_s")
+"""What a kind is known by: never the metric that happens to be the highest."""
 _UNRANKED_COVERAGE = 0.95
 
 
@@ -111,14 +113,16 @@ class Best:
 def best_score(model: Model, scores: Iterable[Score]) -> Best | None:
     """Of the kind that says most (reference answers before keywords before speed), the highest.
 
-    Kinds are not comparable with each other. A run that answered under 95 % of what was asked is not ranked.
+    Kinds are not comparable with each other, nor are metrics of one kind.
+    A run that answered under 95 % of what was asked is not ranked.
     """
     found = [Best(s.kind, s.metric, s.value, "note", approximate=s.approximate) for s in model.scores]
     found += [_of_run(one) for one in ranked(scores)]
     for kind in _KIND_ORDER:
         of_kind = [one for one in found if one.kind == kind]
         if of_kind:
-            metric = "cosine" if any(one.metric == "cosine" for one in of_kind) else of_kind[0].metric
+            there = {one.metric for one in of_kind}
+            metric = next((name for name in _HEADLINES if name in there), of_kind[0].metric)
             return max((one for one in of_kind if one.metric == metric), key=lambda one: one.value)
     return max(found, key=lambda one: one.value, default=None)
 
@@ -172,9 +176,9 @@ def scores_of(model: Model, grouped: dict[str, list[Score]]) -> list[Score]:
 
 
 def headline_score(scores: Iterable[Score]) -> Score | None:
-    """The overall row of a run: cosine where it was made, else exact, else its speed, else the last."""
+    """The overall row that a run is known by: the first of :data:`_HEADLINES` that is there, else the last."""
     rows = [one for one in scores if one.question is None and one.category is None]
-    for metric in ("cosine", "exact", "tokens_per_s"):
+    for metric in _HEADLINES:
         for one in reversed(rows):
             if one.metric == metric:
                 return one

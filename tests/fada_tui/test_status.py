@@ -78,3 +78,12 @@ def test_a_run_of_speed_is_known_by_its_speed() -> None:
     best = headline_score(measured)
     assert best is not None
     assert best.metric == "tokens_per_s"
+
+
+def test_a_benchmark_is_known_by_its_main_metric_and_not_by_the_highest() -> None:
+    rows = [
+        replace(score(7, value, metric), kind="zero-shot") for metric, value in (("accuracy", 0.5), ("macro_f1", 0.6))
+    ]
+    best, head = best_score(model("m"), rows), headline_score(rows)
+    assert best is not None and (best.metric, best.value) == ("accuracy", 0.5)
+    assert head is not None and head.metric == "accuracy"

@@ -123,6 +123,16 @@ def test_only_the_newest_run_of_a_model_and_adapter() -> None:
     assert [entry.run for entry in everything.groups[0].entries if entry.run] == [4, 1, 3, 2]
 
 
+def test_a_newer_run_that_cannot_be_ranked_hides_no_older_one() -> None:
+    good, lost = candidate(1, 0.9, model="M"), candidate(2, 0.6, model="M", answered=300, failed=300)
+    board = arrange(candidates(good, lost))
+    assert [entry.run for entry in board.groups[0].entries if entry.run] == [1]
+    assert [entry.run for entry in board.unranked] == [2] and board.older == 0
+    board = arrange(candidates(good, lost, candidate(3, 0.8, model="M")))
+    assert [entry.run for entry in board.groups[0].entries if entry.run] == [3]
+    assert board.unranked == () and board.older == 2
+
+
 def test_other_versions_are_noted() -> None:
     runs = [candidate(at, 0.5 + at / 10) for at in (1, 2)]
     board = arrange(candidates(*runs, candidate(3, 0.9, minor={"torch": "2.12.0"})))
