@@ -63,9 +63,9 @@ def cosine_values(
     # In one call, so that progress counts once.
     embedder.encode([*said, *references, *(text for column in texts.values() for text in column)], progress)
     there = np.array([bool(text) for text in said])
-    vectors = embedder.encode(said) * there[:, None].astype(np.float32)
+    vectors = embedder.units(said) * there[:, None]
     own = np.where(there, embedder.cosine(said, references), 0.0)
-    shuffled = expected_cosine([answer.topic for answer in answers], vectors, embedder.encode(references))
+    shuffled = expected_cosine([answer.topic for answer in answers], vectors, embedder.units(references))
     known = {
         name: np.where([bool(text) for text in column], embedder.cosine(column, references), 0.0)
         for name, column in texts.items()

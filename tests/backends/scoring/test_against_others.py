@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -11,13 +12,15 @@ from scipy import stats  # type: ignore[import-untyped]
 
 from backends.scoring import normality
 from backends.scoring.answer import Answer
-from backends.scoring.bleu import bleu_terms, corpus_bleu
+from backends.scoring.bins import bin_of
+from backends.scoring.bleu import bleu_terms, corpus_bleu, rouge_l
+from backends.scoring.embedding import Embedder
 from backends.scoring.intervals import Column
 from backends.scoring.resampling import bca
 from backends.scoring.score import score_answers
 from backends.scoring.u2bench import score_u2bench
 from backends.scoring.u2bench_tasks import Question
-from backends.scoring.wording import set_f2, structures
+from backends.scoring.wording import keyword_f1, keyword_recall, set_f2, structures
 from backends.scoring.zeroshot import score_zero_shot
 
 metrics = pytest.importorskip("sklearn.metrics")
@@ -139,3 +142,99 @@ def test_the_interval_s_acceleration_and_widening_by_hand() -> None:
     level = stats.norm.cdf(stats.t.ppf(0.975, 79) * math.sqrt(80 / 79))
     expected = stats.binom.ppf([1 - level, level], 80, 0.5) / 80
     assert bounds == pytest.approx(expected, abs=1 / 80 + CLOSE)
+
+
+@pytest.fixture(scope="module")
+def embedder() -> Embedder:
+    return Embedder("all-MiniLM-L6-v2")
+
+
+def test_cosine_is_that_of_the_vectors(embedder: Embedder) -> None:
+    """Of the named model's vectors, by the formula, in double precision; mean, macro and the floor shuffled."""
+    said = ["Femur plane", "Abdomen", "no idea", "", "Good quality", "poor", "Good quality", "22 weeks"]
+    true = ["Femur", "Abdomen", "Thorax", "Femur", "Good quality", "Good quality", "Poor quality", "20 weeks"]
+    topics = ["Q3"] * 4 + ["Q6"] * 4
+    answers = [
+        Answer(f"i{at}#{topic}", f"i{at}", "AB"[at % 2], topic, reference, text)
+        for at, (topic, text, reference) in enumerate(zip(topics, said, true, strict=True))
+    ]
+    vectors = {text: [float(one) for one in embedder.encode([text])[0]] for text in {*said, *true}}
+
+    def cosine(one: str, other: str) -> float:
+        a, b = vectors[one], vectors[other]
+        dot = math.fsum(x * y for x, y in zip(a, b, strict=True))
+        return dot / math.sqrt(math.fsum(x * x for x in a)) / math.sqrt(math.fsum(x * x for x in b)) if one else 0.0
+
+    each = [cosine(*pair) for pair in zip(said, true, strict=True)]
+    rows = {(row["metric"], row["question"], row["category"]): row for row in score_answers(answers, embedder=embedder)}
+    whole = rows["cosine", None, None]
+    assert whole["value"] == pytest.approx(math.fsum(each) / 8, abs=CLOSE)
+    assert rows["cosine", "Q3", None]["value"] == pytest.approx(math.fsum(each[:4]) / 4, abs=CLOSE)
+    assert whole["macro"]["category"]["value"] == pytest.approx(
+        math.fsum([math.fsum(each[0::2]) / 4, math.fsum(each[1::2]) / 4]) / 2, abs=CLOSE
+    )
+    dealt = [
+        cosine(said[first], true[second]) for rows_ in (range(4), range(4, 8)) for first in rows_ for second in rows_
+    ]
+    assert whole["floors"]["shuffled"] == pytest.approx(math.fsum(dealt) / 4 / 8, abs=CLOSE)
+    assert rows["cosine", "Q6", None]["value"] == pytest.approx(math.fsum(each[4:]) / 4, abs=CLOSE)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_keywords_are_sets_of_words(seed: int) -> None:
+    """F1 and recall as fractions of set sizes, on words that have no synonyms and stand for themselves."""
+    rng = np.random.default_rng(seed)
+    said, true = ({str(one) for one in rng.choice(("alpha", "beta", "gamma", "delta", "12"), 3)} for _ in range(2))
+    both = len(said & true)
+    text, reference = (" ".join(sorted(words)) for words in (said, true))
+    assert keyword_f1(text, reference) == pytest.approx(float(Fraction(2 * both, len(said) + len(true))), abs=CLOSE)
+    assert keyword_recall(text, reference) == pytest.approx(float(Fraction(both, len(true))), abs=CLOSE)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_bins_and_relaxed_accuracy_are_means_of_whole_and_half_credit(seed: int) -> None:
+    """A transcription for texts that are one word: the bins' numbers, and the planes' names with and without more."""
+    rng = np.random.default_rng(seed)
+    quality = ("poor", "fair", "good")
+    credit = {0: Fraction(1), 1: Fraction(1, 2), 2: Fraction(0)}
+    at, to = rng.integers(3, size=(2, 60))
+    where = {word: bin_of("Q6", word) for word in quality}
+    assert None not in where.values() and len(set(where.values())) == 3
+    ranks = sorted(quality, key=lambda word: where[word] or 0)
+    answers = [
+        Answer(f"i{n}#Q6", f"i{n}", None, "Q6", ranks[b], ranks[a]) for n, (a, b) in enumerate(zip(at, to, strict=True))
+    ]
+    apart = [abs((where[ranks[a]] or 0) - (where[ranks[b]] or 0)) for a, b in zip(at, to, strict=True)]
+    wanted = sum((credit[min(2, one)] for one in apart), Fraction(0)) / 60
+    row = next(row for row in score_answers(answers) if row["metric"] == "bin_accuracy")
+    assert row["value"] == pytest.approx(float(wanted), abs=CLOSE)
+    planes = ("Femur", "Abdomen")
+    answers = [
+        Answer(f"i{n}#Q3", f"i{n}", None, "Q3", planes[b], planes[a] if n % 2 else f"I see the {planes[a]} here")
+        for n, (a, b) in enumerate(zip(at % 2, to % 2, strict=True))
+    ]
+    points = [
+        Fraction(int(a == b)) * (1 if n % 2 else Fraction(1, 2))
+        for n, (a, b) in enumerate(zip(at % 2, to % 2, strict=True))
+    ]
+    row = next(row for row in score_answers(answers) if row["metric"] == "relaxed_accuracy")
+    assert row["value"] == pytest.approx(float(sum(points, Fraction(0)) / 60), abs=CLOSE)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_rouge_is_the_longest_common_subsequence(seed: int) -> None:
+    """By the recursion as it is defined, and F with beta 1.2."""
+    rng = np.random.default_rng(seed)
+    first, second = ([str(one) for one in rng.choice(("a", "b", "c", "d"), size)] for size in rng.integers(1, 9, 2))
+
+    def longest(i: int, j: int) -> int:
+        if i == len(first) or j == len(second):
+            return 0
+        if first[i] == second[j]:
+            return 1 + longest(i + 1, j + 1)
+        return max(longest(i + 1, j), longest(i, j + 1))
+
+    common = longest(0, 0)
+    precision, recall = common / len(first), common / len(second)
+    wanted = (1 + 1.44) * precision * recall / (recall + 1.44 * precision) if common else 0.0
+    assert rouge_l(" ".join(first), " ".join(second)) == pytest.approx(wanted, abs=CLOSE)
