@@ -47,8 +47,12 @@ class StandIn:
                 self._vectors[text] = vector / np.linalg.norm(vector)
         return np.stack([self._vectors[text] for text in texts])
 
+    def units(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        vectors = self.encode(texts).astype(np.float64)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
     def cosine(self, left: Sequence[str], right: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        return np.einsum("nd,nd->n", self.encode(left), self.encode(right)).astype(np.float64)
+        return np.einsum("nd,nd->n", self.units(left), self.units(right))
 
 
 def make() -> list[Answer]:
