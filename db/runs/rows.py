@@ -129,7 +129,8 @@ class Prediction:
     category: str | None
     question: str
     prediction: str | None
-    reference: str
+    reference: str | None
+    """None where an answer was brought in and nobody knows what is right."""
     latency_s: float | None
     output_tokens: int | None
     error: str | None

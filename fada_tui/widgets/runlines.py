@@ -149,7 +149,9 @@ def alarm_lines(scores: Sequence[Score], width: int, limit: int) -> list[Line]:
 
 
 def answer_line(answer: Prediction, width: int) -> Line:
-    """``✓ "Transthalamic plane"`` or ``✗ "Femur" ≠ "Abdomen"``, the question where there is room."""
+    """``✓ "Transthalamic plane"``, ``✗ "Femur" ≠ "Abdomen"`` or, where nobody knows what is right, ``· "Femur"``; the
+    question where there is room.
+    """
     if answer.error is not None:
         return (("! ", "error"), (cut(answer.error, width - 2), "error"))
     right_one = is_right(answer)
@@ -158,8 +160,10 @@ def answer_line(answer: Prediction, width: int) -> Line:
     if width >= 70:
         question = ((left(answer.question, 24) + " ", "dim"),)
         room -= 25
-    sign = ("✓ ", "good") if right_one else ("✗ ", "bad")
     said = answer.prediction or "(empty)"
+    if answer.reference is None:
+        return (("· ", "dim"), *question, (cut(said, room), ""))
+    sign = ("✓ ", "good") if right_one else ("✗ ", "bad")
     if right_one:
         return (sign, *question, (cut(said, room), ""))
     half = max(4, (room - 3) // 2)

@@ -82,7 +82,7 @@ def waiting_for(run: Run) -> str:
 
 def is_right(prediction: Prediction) -> bool:
     """The same words, capitals and spaces aside. The job's own `exact` score is what counts."""
-    if prediction.error is not None or prediction.prediction is None:
+    if prediction.error is not None or prediction.prediction is None or prediction.reference is None:
         return False
     return " ".join(prediction.prediction.split()).casefold() == " ".join(prediction.reference.split()).casefold()
 

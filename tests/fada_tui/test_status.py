@@ -8,6 +8,7 @@ import pytest
 
 from db.runs.rows import Alarm
 from fada_tui.sources.views import RunView
+from fada_tui.widgets.runlines import answer_line
 from fada_tui.widgets.status import best_score, headline_score, is_right, named
 from tests.fada_tui.panel import answer, model, run, score, stated
 
@@ -87,3 +88,12 @@ def test_a_benchmark_is_known_by_its_main_metric_and_not_by_the_highest() -> Non
     best, head = best_score(model("m"), rows), headline_score(rows)
     assert best is not None and (best.metric, best.value) == ("accuracy", 0.5)
     assert head is not None and head.metric == "accuracy"
+
+
+@pytest.mark.parametrize("width", [20, 33, 90])
+def test_an_answer_that_was_brought_in_without_a_reference_is_neither_right_nor_wrong(width: int) -> None:
+    for said in ("Good", ""):
+        one = replace(answer(said, "x"), reference=None)
+        assert not is_right(one)
+        line = answer_line(one, width)
+        assert line[0][0] == "· " and (said or "(empty)") in line[-1][0]
