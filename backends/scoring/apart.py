@@ -15,6 +15,7 @@ from backends.scoring.resampling import Floats, Whole
 
 RESAMPLES = 10_000
 SIDES = ("a", "b", "neither")
+_WHOLE = 1 - 1e-6
 
 
 def explored(a: Contestant, b: Contestant, metric: str, *, seed: int = 0) -> list[dict[str, Any]]:
@@ -65,15 +66,19 @@ def _groups(
         }
 
 
-def parted(a: Contestant, b: Contestant) -> dict[str, list[str]]:
+def parted(a: Contestant, b: Contestant, by_value: bool = False) -> dict[str, list[str]]:
     """Ids of common questions that two runs answer otherwise, by who is right: ``a``, ``b`` or ``neither``.
 
-    Right is an exact match. Both right, or both wrong with the same words, is no parting.
+    Right is an exact match, or ``by_value`` a value of 1: the letter of an option is not its text. Both right, or both
+    wrong with the same words, is no parting.
     """
     sides: dict[str, list[str]] = {side: [] for side in SIDES}
     for key in common_ids(a, b)[1]:
         first, second = a.answers[key], b.answers[key]
-        right = [exact_match(_said(one), one.reference) for one in (first, second)]
+        if by_value:
+            right = [one.values[key] >= _WHOLE for one in (a, b)]
+        else:
+            right = [exact_match(_said(one), one.reference) for one in (first, second)]
         if right[0] != right[1]:
             sides["a" if right[0] else "b"].append(key)
         elif not right[0] and normalise(_said(first) or "") != normalise(_said(second) or ""):

@@ -85,7 +85,7 @@ class Embedder:
     def units(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> NDArray[np.float64]:
         """The same, brought to length 1 in double precision: in single they are off by a ten-millionth."""
         vectors = self.encode(texts, progress).astype(np.float64)
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _TINY)
+        return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _TINY))
 
     def cosine(
         self, left: Sequence[str], right: Sequence[str], progress: Callable[[int, int], None] | None = None

@@ -24,11 +24,14 @@ TEXT = 600
 """Characters of a text."""
 
 
-def write_parted(folder: Path, compared: Mapping[str, Sequence[Contestant]]) -> list[dict[str, Any]]:
+def write_parted(
+    folder: Path, compared: Mapping[str, Sequence[Contestant]], by_value: bool = False
+) -> list[dict[str, Any]]:
     """Write the file of each pair.
 
     Args:
         compared: The runs by each metric, in the same order.
+        by_value: Who is right goes by the metric's values, see :func:`backends.scoring.apart.parted`.
 
     Returns:
         Of each pair ``a``, ``b``, ``file``, how many there are of each side (``a_right``, ``b_right``, ``neither``),
@@ -39,15 +42,17 @@ def write_parted(folder: Path, compared: Mapping[str, Sequence[Contestant]]) -> 
     rows = []
     for first, second in combinations(range(len(compared[most])), 2):
         pair = {metric: (runs[first], runs[second]) for metric, runs in compared.items()}
-        rows.append(_write(folder, pair, most))
+        rows.append(_write(folder, pair, most, by_value))
     return rows
 
 
-def _write(folder: Path, pair: Mapping[str, tuple[Contestant, Contestant]], most: str) -> dict[str, Any]:
+def _write(
+    folder: Path, pair: Mapping[str, tuple[Contestant, Contestant]], most: str, by_value: bool
+) -> dict[str, Any]:
     a, b = pair[most]
     order = next(iter(pair))
     differences = {key: value - pair[order][1].values.get(key, value) for key, value in pair[order][0].values.items()}
-    sides = parted(a, b)
+    sides = parted(a, b, by_value)
     name = f"parted-{a.run}-{b.run}.jsonl"
     lines = [
         _line(side, a.answers[key], b.answers[key], pair)

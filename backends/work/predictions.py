@@ -79,7 +79,7 @@ class Predictions:
             os.ftruncate(self._fd, whole)
 
 
-def _topic(record: dict[str, Any]) -> str:
+def topic_in(record: dict[str, Any]) -> str:
     """As the id has it (a benchmark's topic is its task); the wording tells where the id is of another making."""
     _, _, key = str(record["id"]).partition(f"{record['image_path']}#")
     return _ORDINAL.sub("", key) or topic_of(record["question"])
@@ -90,7 +90,7 @@ def _answer(record: dict[str, Any]) -> Answer:
         id=record["id"],
         image_path=record["image_path"],
         category=record["category"],
-        topic=_topic(record),
+        topic=topic_in(record),
         reference=record["reference"],
         prediction=record["prediction"],
         error=record["error"],

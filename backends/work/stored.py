@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backends.data.topic import topic_of
 from backends.jobs.files import read_json
 from backends.jobs.job import Job, JobError
 from backends.jobs.state import derive
 from backends.jobs.store import read_spec
 from backends.scoring.answer import Answer
+from backends.work.predictions import topic_in
 from db.home import Home
 from db.runs.rows import END_STATES
 
@@ -107,7 +107,7 @@ def _answer(record: dict[str, Any]) -> Answer:
         id=record["id"],
         image_path=record["image_path"],
         category=record["category"],
-        topic=record.get("topic") or topic_of(record["question"]),
+        topic=record.get("topic") or topic_in(record),
         reference=record["reference"],
         prediction=record["prediction"],
         error=record.get("error"),

@@ -46,3 +46,20 @@ def write_values(folder: Path, values: Values) -> None:
         replace_file(path, ("\n".join(lines) + "\n").encode("utf-8", "surrogatepass"), mode=0o600)
     else:
         path.unlink(missing_ok=True)
+
+
+def read_values(folder: Path) -> dict[str, dict[str, float]]:
+    """What :func:`write_values` has left, by id; nothing where it left nothing. Lines that are none are passed over."""
+    found: dict[str, dict[str, float]] = {}
+    try:
+        lines = (folder / VALUES).read_bytes().splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        try:
+            row = json.loads(line)
+            identity = str(row.pop("id"))
+            found[identity] = {str(name): float(value) for name, value in row.items()}
+        except (ValueError, TypeError, KeyError, AttributeError):
+            continue
+    return found

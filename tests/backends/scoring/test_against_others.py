@@ -14,7 +14,6 @@ from backends.scoring import normality
 from backends.scoring.answer import Answer
 from backends.scoring.bins import bin_of
 from backends.scoring.bleu import bleu_terms, corpus_bleu, rouge_l
-from backends.scoring.embedding import Embedder
 from backends.scoring.intervals import Column
 from backends.scoring.resampling import bca
 from backends.scoring.score import score_answers
@@ -142,42 +141,6 @@ def test_the_interval_s_acceleration_and_widening_by_hand() -> None:
     level = stats.norm.cdf(stats.t.ppf(0.975, 79) * math.sqrt(80 / 79))
     expected = stats.binom.ppf([1 - level, level], 80, 0.5) / 80
     assert bounds == pytest.approx(expected, abs=1 / 80 + CLOSE)
-
-
-@pytest.fixture(scope="module")
-def embedder() -> Embedder:
-    return Embedder("all-MiniLM-L6-v2")
-
-
-def test_cosine_is_that_of_the_vectors(embedder: Embedder) -> None:
-    """Of the named model's vectors, by the formula, in double precision; mean, macro and the floor shuffled."""
-    said = ["Femur plane", "Abdomen", "no idea", "", "Good quality", "poor", "Good quality", "22 weeks"]
-    true = ["Femur", "Abdomen", "Thorax", "Femur", "Good quality", "Good quality", "Poor quality", "20 weeks"]
-    topics = ["Q3"] * 4 + ["Q6"] * 4
-    answers = [
-        Answer(f"i{at}#{topic}", f"i{at}", "AB"[at % 2], topic, reference, text)
-        for at, (topic, text, reference) in enumerate(zip(topics, said, true, strict=True))
-    ]
-    vectors = {text: [float(one) for one in embedder.encode([text])[0]] for text in {*said, *true}}
-
-    def cosine(one: str, other: str) -> float:
-        a, b = vectors[one], vectors[other]
-        dot = math.fsum(x * y for x, y in zip(a, b, strict=True))
-        return dot / math.sqrt(math.fsum(x * x for x in a)) / math.sqrt(math.fsum(x * x for x in b)) if one else 0.0
-
-    each = [cosine(*pair) for pair in zip(said, true, strict=True)]
-    rows = {(row["metric"], row["question"], row["category"]): row for row in score_answers(answers, embedder=embedder)}
-    whole = rows["cosine", None, None]
-    assert whole["value"] == pytest.approx(math.fsum(each) / 8, abs=CLOSE)
-    assert rows["cosine", "Q3", None]["value"] == pytest.approx(math.fsum(each[:4]) / 4, abs=CLOSE)
-    assert whole["macro"]["category"]["value"] == pytest.approx(
-        math.fsum([math.fsum(each[0::2]) / 4, math.fsum(each[1::2]) / 4]) / 2, abs=CLOSE
-    )
-    dealt = [
-        cosine(said[first], true[second]) for rows_ in (range(4), range(4, 8)) for first in rows_ for second in rows_
-    ]
-    assert whole["floors"]["shuffled"] == pytest.approx(math.fsum(dealt) / 4 / 8, abs=CLOSE)
-    assert rows["cosine", "Q6", None]["value"] == pytest.approx(math.fsum(each[4:]) / 4, abs=CLOSE)
 
 
 @pytest.mark.parametrize("seed", range(20))

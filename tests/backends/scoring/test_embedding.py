@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -69,3 +70,34 @@ def test_cosine_rows_come_first_and_a_constant_answer_does_not_beat_its_floor(em
     assert 0.6 < cosine["value"] < cosine["floors"]["majority"] < 1, "one answer failed: it counts 0"
     assert cosine["value"] == pytest.approx(cosine["floors"]["majority"] - 1 / 60, abs=1e-4)
     assert [alarm["kind"] for alarm in cosine["alarms"]] == ["collapse"]
+
+
+def test_cosine_is_that_of_the_vectors(embedder: Embedder) -> None:
+    """Of the named model's vectors, by the formula, in double precision; mean, macro and the floor shuffled."""
+    said = ["Femur plane", "Abdomen", "no idea", "", "Good quality", "poor", "Good quality", "22 weeks"]
+    true = ["Femur", "Abdomen", "Thorax", "Femur", "Good quality", "Good quality", "Poor quality", "20 weeks"]
+    topics = ["Q3"] * 4 + ["Q6"] * 4
+    answers = [
+        Answer(f"i{at}#{topic}", f"i{at}", "AB"[at % 2], topic, reference, text)
+        for at, (topic, text, reference) in enumerate(zip(topics, said, true, strict=True))
+    ]
+    vectors = {text: [float(one) for one in embedder.encode([text])[0]] for text in {*said, *true}}
+
+    def cosine(one: str, other: str) -> float:
+        a, b = vectors[one], vectors[other]
+        dot = math.fsum(x * y for x, y in zip(a, b, strict=True))
+        return dot / math.sqrt(math.fsum(x * x for x in a)) / math.sqrt(math.fsum(x * x for x in b)) if one else 0.0
+
+    each = [cosine(*pair) for pair in zip(said, true, strict=True)]
+    rows = {(row["metric"], row["question"], row["category"]): row for row in score_answers(answers, embedder=embedder)}
+    whole = rows["cosine", None, None]
+    assert whole["value"] == pytest.approx(math.fsum(each) / 8, abs=1e-9)
+    assert rows["cosine", "Q3", None]["value"] == pytest.approx(math.fsum(each[:4]) / 4, abs=1e-9)
+    assert whole["macro"]["category"]["value"] == pytest.approx(
+        math.fsum([math.fsum(each[0::2]) / 4, math.fsum(each[1::2]) / 4]) / 2, abs=1e-9
+    )
+    dealt = [
+        cosine(said[first], true[second]) for rows_ in (range(4), range(4, 8)) for first in rows_ for second in rows_
+    ]
+    assert whole["floors"]["shuffled"] == pytest.approx(math.fsum(dealt) / 4 / 8, abs=1e-9)
+    assert rows["cosine", "Q6", None]["value"] == pytest.approx(math.fsum(each[4:]) / 4, abs=1e-9)

@@ -101,6 +101,41 @@ def test_runs_beside_each_other(make_run: MakeRun, tool: Callable[..., Job]) -> 
     assert [row["rank"] for row in document["ranks"]] == [1, 2, 2]
 
 
+def test_alarms_of_a_run_go_into_its_comparisons(home: Home, make_run: MakeRun, tool: Callable[..., Job]) -> None:
+    good, flat = make_run(RIGHT), make_run(FLAT)
+    alarm = {"kind": "collapse", "question": "Q5", "text": "Q5: one answer"}
+    rows = [{"metric": "exact", "question": None, "category": None, "value": 0.3, "n": 40, "alarms": [alarm, alarm]}]
+    (home.run_dir(flat) / "scores.json").write_text(json.dumps({"scores": rows}))
+    job = tool("compare", runs=[good, flat])
+    compare.run(job)
+    (row,) = json.loads((job.dir / "scores.json").read_text())["comparisons"]
+    assert row["warnings"] == [f"#{flat} collapse: Q5: one answer"]
+
+
+def test_a_benchmark_is_compared_by_what_its_scorer_made_of_each_answer(
+    home: Home, make_run: MakeRun, tool: Callable[..., Job]
+) -> None:
+    """A letter is not the text of its option: by exact match both runs would be wrong throughout."""
+    runs = [make_run(["A"] * 40, task="fetal-gauge"), make_run(["B"] * 40, task="fetal-gauge")]
+    with pytest.raises(JobError, match="kept no value of each answer"):
+        compare.run(tool("compare", runs=runs))
+    for run, right in zip(runs, (0.75, 0.25), strict=True):
+        lines = [{"id": record(at, "A", "x")["id"], "accuracy": float(at % 4 < 4 * right)} for at in range(40)]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (home.run_dir(run) / "values.jsonl").write_text(text + "no line\n[1]\n")
+    job = tool("compare", runs=runs, also="macro_f1")
+    assert compare.run(job)["metrics"] == ["accuracy"]
+    document = json.loads((job.dir / "scores.json").read_text())
+    (row,) = document["comparisons"]
+    assert (row["metric"], row["difference"], row["n_common"]) == ("accuracy", 0.5, 40)
+    assert document["left_out"] == ["macro_f1"]
+    assert {key: document["parted"][0][key] for key in ("a_right", "b_right")} == {"a_right": 20, "b_right": 0}
+    with pytest.raises(JobError, match="no metric 'exact'"):
+        compare.run(tool("compare", runs=runs, metrics=["exact"]))
+    with pytest.raises(JobError, match="unlike kinds"):
+        compare.run(tool("compare", runs=[runs[0], make_run(RIGHT)]))
+
+
 def test_one_question_or_category_and_other_metrics(make_run: MakeRun, tool: Callable[..., Job]) -> None:
     runs = [make_run(RIGHT), make_run(FLAT)]
     job = tool("compare", runs=runs, metrics=["bin_accuracy"], question="Q5", category="A")
