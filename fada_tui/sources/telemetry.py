@@ -25,6 +25,7 @@ from db.home import Home
 from db.runs.queries import latest_samples
 from db.runs.telemetry import history, marks
 from fada_tui.messages import TelemetryLoaded
+from fada_tui.sources.steady import steady
 from fada_tui.sources.views import History, TelemetryView
 
 PERIOD_S = 1.0
@@ -83,9 +84,13 @@ class TelemetrySource:
         recorded = self._recorded()
         fresh = recorded and self._samples and time.time() - self._samples[-1].time < STALE_S
         roots = {} if fresh else self._roots()
+        alerts = self._dispatchers_alerts() if recorded else ()
         if not fresh:
-            self._samples.append(sampler.sample(roots))
-        alerts = self._dispatchers_alerts() if recorded else self._own_alerts(self._samples[-1])
+            sample = sampler.sample(roots)
+            if not recorded:
+                alerts = self._own_alerts(sample)
+            at_rest = not roots and bool(self._samples)
+            self._samples.append(steady(sample, self._samples[-1]) if at_rest else sample)
         view = TelemetryView(tuple(self._samples), recorded, alerts, self._wishes.bell, self._read_history())
         self._post(TelemetryLoaded(view))
         newest = self._samples[-1]

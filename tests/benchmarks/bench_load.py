@@ -64,15 +64,27 @@ def writing(home: Home) -> Iterator[list[int]]:
         cancel(home, run_id)
 
 
-def key_delay_ms(panel: Terminal) -> float:
-    """Median from pressing ``?`` to the last line of the help on the screen."""
+def key_delays_ms(panel: Terminal) -> tuple[float, float]:
+    """p50 and p99 from pressing ``?`` to the words of the help on the screen."""
     taken = []
     for _ in range(KEYS):
         taken.append(panel.answer(b"?", HELP))
         panel.read_for(0.1)
         panel.press(b"\x1b")
         panel.read_for(0.4)
-    return 1000 * statistics.median(taken)
+    return 1000 * statistics.median(taken), 1000 * statistics.quantiles(taken, n=100)[98]
+
+
+def paint_delays_ms(panel: Terminal) -> tuple[float, float]:
+    """p50 and p99 from a key that moves the cursor to the first bytes that come for it, or for anything else."""
+    taken = []
+    for at in range(5 * KEYS):
+        panel.read_for(0.05)
+        begun = time.perf_counter()
+        panel.press(b"jk"[at % 2 : at % 2 + 1])
+        panel.read_some(5.0)
+        taken.append(1000 * (time.perf_counter() - begun))
+    return statistics.median(taken), statistics.quantiles(taken, n=100)[98]
 
 
 def panel_share(panel: Terminal) -> float:
@@ -134,12 +146,16 @@ def main() -> None:
         Context(home).prepare()
         panel = Terminal([sys.executable, "-P", "-m", "fada_tui", "--home", str(home.root)])
         panel.read_for(5.0)
-        quiet_ms, quiet_share = key_delay_ms(panel), panel_share(panel)
+        quiet_ms, quiet_share = key_delays_ms(panel), panel_share(panel)
         figure("panel, idle", quiet_share, "% of a core", "a whole core", 100.0)
         with writing(home) as runs:
             pace = lines_per_s(home, runs)
             figure("metrics into the index from four jobs", pace, "lines/s", "what they write", JOBS * PER_SECOND)
-            figure("panel, key to screen beside four jobs", key_delay_ms(panel), "ms", "nothing running", quiet_ms)
+            for at, which in enumerate(("p50", "p99")):
+                taken = key_delays_ms(panel)[at]
+                figure(f"panel, ? to the help beside four jobs, {which}", taken, "ms", "nothing running", quiet_ms[at])
+            for which, taken, goal in zip(("p50", "p99"), paint_delays_ms(panel), (20, 60), strict=True):
+                figure(f"panel, key to first paint beside four jobs, {which}", taken, "ms", "goal", goal)
             figure("panel, nobody at it, beside four jobs", panel_share(panel), "% of a core", "idle", quiet_share)
             figure("runner, memory while it ingests (PSS)", runner_mib(home), "MiB", "a bare Python", bare_mib())
         panel.close()

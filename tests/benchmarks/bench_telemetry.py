@@ -15,6 +15,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import standin
+
 from backends.telemetry.codec import to_compact
 from backends.telemetry.driver import Driver
 from backends.telemetry.nvml import Nvml
@@ -25,7 +27,6 @@ from db.migrate import migrate
 from db.runs.telemetry import add_sample, history
 
 ROUNDS, PASSES = 100, 50
-STUB = Path(__file__).parents[1] / "backends/telemetry/nvml_stub.c"
 GIB = 1 << 30
 READINGS = f"""9 count 1
 9 driver 580.10
@@ -132,16 +133,12 @@ def figure(name: str, value: float, unit: str, against: str | None = None, ratio
 def main() -> None:
     if "FADA_NVML_STUB" not in os.environ:
         with tempfile.TemporaryDirectory() as name:
-            library, readings = Path(name) / "libnvidia-ml.so.1", Path(name) / "readings"
-            flags = ["-shared", "-fPIC", "-O2", "-w", "-DQUICK", "-Wl,-soname,libnvidia-ml.so.1"]
-            try:
-                subprocess.run(["gcc", *flags, "-o", str(library), str(STUB)], check=True)
-            except FileNotFoundError:
+            found = standin.build(Path(name), "-DQUICK")
+            if found is None:
                 print(json.dumps({"figure": "one sampling pass of a card", "value": None, "unit": "no gcc here"}))
                 return
-            readings.write_text(READINGS)
-            environment = os.environ | {"LD_LIBRARY_PATH": name, "FADA_NVML_STUB": str(readings)}
-            subprocess.run([sys.executable, __file__], env=environment, check=True)
+            (Path(name) / "readings").write_text(READINGS)
+            subprocess.run([sys.executable, __file__], env=os.environ | found, check=True)
         return
     ctypes.CDLL("libnvidia-ml.so.1")
     passes()

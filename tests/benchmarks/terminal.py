@@ -10,17 +10,18 @@ import struct
 import subprocess
 import termios
 import time
+from collections.abc import Mapping
 
 import psutil
 
 
 class Terminal:
-    """Runs ``words``; what they write is counted and thrown away."""
+    """Runs ``words``, with ``more`` in the environment; what they write is counted and thrown away."""
 
-    def __init__(self, words: list[str]) -> None:
+    def __init__(self, words: list[str], more: Mapping[str, str] | None = None) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-        environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(more or {})}
         for name in ("COLUMNS", "LINES"):
             environment.pop(name, None)
         self._begun = time.perf_counter()
@@ -45,6 +46,11 @@ class Terminal:
             if marker and marker in seen:
                 break
         return time.perf_counter() - self._begun
+
+    def read_some(self, patience_s: float) -> None:
+        """Until anything comes."""
+        if select.select([self._master], [], [], patience_s)[0]:
+            self.bytes += len(os.read(self._master, 1 << 16))
 
     def press(self, keys: bytes) -> None:
         os.write(self._master, keys)
