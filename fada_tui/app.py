@@ -89,7 +89,7 @@ class PanelApp(App[str]):
         self._replay = replay
         self._speed = speed
         self.painter = Painter() if wants_diff(home.config) else None
-        """Sends only the cells that changed, where the user wants that."""
+        """Sends only the cells that changed; None where the user wants whole regions."""
         self._complete = False
         self._shown = not live
         self._over = False

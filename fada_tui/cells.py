@@ -45,10 +45,10 @@ _PLAIN = Pen()
 
 
 def wants_diff(config: Path) -> bool:
-    """``[panel] diff`` of config.toml."""
+    """``[panel] diff`` of config.toml: so unless it says ``false``."""
     with suppress(OSError, ValueError, AttributeError):
-        return tomllib.loads(config.read_text(encoding="utf-8")).get("panel", {}).get("diff") is True
-    return False
+        return tomllib.loads(config.read_text(encoding="utf-8")).get("panel", {}).get("diff") is not False
+    return True
 
 
 class CellUpdate(CompositorUpdate):

@@ -1,6 +1,6 @@
 """What goes over the wire at 120×40 in true colour: first screen, idle, telemetry each second, a log, a mouse move.
 
-The whole program on a pty, beside a stand-in card (needs gcc); sent as Textual does, and with `[panel] diff = true`. btop
+The whole program on a pty, beside a stand-in card (needs gcc); sent as Textual does (`[panel] diff = false`), and as we do. btop
 and htop are measured in the same run where they are installed.
 """
 
