@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,8 @@ READINGS = f"""9 count 1
 def raw(library: Any, handle: Any, place: int) -> None:
     """What a pass asks and reads: the slow questions at every fifth."""
     if place % 5 == 0:
+        with suppress(library.NVMLError):
+            library.nvmlDeviceGetMigMode(handle)
         library.nvmlDeviceGetEnforcedPowerLimit(handle)
         library.nvmlDeviceGetFanSpeed(handle)
         library.nvmlDeviceGetCurrPcieLinkGeneration(handle)
