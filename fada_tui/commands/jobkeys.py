@@ -10,6 +10,7 @@ from fada_tui.commands.targets import times
 from fada_tui.sources.views import Selection
 
 _JOBS = "Jobs"
+_JOB_PANES = ("queue", "run")
 
 
 def _evaluate(selection: Selection) -> str:
@@ -34,6 +35,12 @@ def _finetuned(selection: Selection) -> bool:
 
 def _scored(selection: Selection) -> bool:
     return selection.run is not None and selection.run.kind in ("eval", "finetune")
+
+
+def _exportable(selection: Selection) -> bool:
+    if selection.run is not None and selection.pane in _JOB_PANES:
+        return selection.run.kind in ("finetune", "convert")
+    return selection.model is not None
 
 
 def _state(*states: str) -> Callable[[Selection], bool]:
@@ -65,7 +72,6 @@ _ACTIVE = _state("starting", "running", "paused")
 _WAITING = _state("queued", "held")
 _LIVE = _state("queued", "held", "starting", "running", "paused")
 _OVER = _state("done", "failed", "cancelled", "lost")
-_JOB_PANES = ("queue", "run")
 
 JOBS = (
     Command(
@@ -96,7 +102,8 @@ JOBS = (
         "Export a fine-tune or a model: merged, GGUF or ONNX; the file is checked against the original",
         _JOBS,
         jobs.convert,
-        footer=46,
+        needs=_exportable,
+        footer=34,
     ),
     Command(
         "download",

@@ -48,11 +48,12 @@ def state_span(run: Run) -> tuple[str, str]:
 
 
 def what(run: Run) -> str:
-    """``eval gt``, ``finetune``, ``convert gguf q4_k_m``; a tool that has a name of its own is called by it."""
+    """``eval gt``, ``finetune``; an export (``gguf q4_k_m``) and a tool that has a name of its own are called by it."""
     if run.kind == "tool":
         return run.task or "tool"
-    about = run.task or run.export
-    return f"{run.kind} {about}" if about else run.kind
+    if run.export:
+        return run.export
+    return f"{run.kind} {run.task}" if run.task else run.kind
 
 
 def named(run: Run, width: int) -> str:

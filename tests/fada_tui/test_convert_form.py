@@ -18,6 +18,7 @@ from fada_tui.screens.convert import ConvertForm
 from fada_tui.screens.pick import Pick
 from fada_tui.screens.suggest import Suggestion
 from tests.fada_tui.conftest import Until
+from tests.fada_tui.homes import loaded
 
 
 def put_tune(home: Home, model: str, source: str) -> int:
@@ -88,15 +89,16 @@ async def test_x_queues_what_is_written(
     started: list[Home] = []
     monkeypatch.setattr(submit, "start_dispatcher", started.append)
     run = put_tune(panel_home, "tiny", str(tiny_checkpoint))
-    app = PanelApp(panel_home, live=False)
+    app = PanelApp(panel_home)
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: app.screen.query("#queue"))
+        await until(pilot, lambda: loaded(app) and app.runs.get(run))
         await pilot.press("2")
+        await until(pilot, lambda: app.dashboard.selection.run is not None)
         await pilot.press("x")
         await until(pilot, lambda: isinstance(app.screen, ConvertForm))
         form = app.screen
         assert isinstance(form, ConvertForm)
-        form.query_one("#field-what", Input).value = str(run)
+        await until(pilot, lambda: form.query("#field-what") and form.query_one("#field-what", Input).value == str(run))
         form.query_one("#field-check", Input).value = "0"
         await pilot.press("enter")
         await until(pilot, lambda: not isinstance(app.screen, ConvertForm))
