@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from db.versions import KNOWN
@@ -110,10 +110,26 @@ def _opens(conn: sqlite3.Connection) -> bool:
     try:
         conn.execute("SELECT 1 FROM sqlite_master LIMIT 1")
     except sqlite3.OperationalError as error:
-        return error.sqlite_errorname.split("_")[1] not in ("CANTOPEN", "READONLY")
+        return error.sqlite_errorname.split("_")[1] not in ("CANTOPEN", "READONLY", "IOERR", "FULL")
     except sqlite3.DatabaseError:
         return True
     return True
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether there is a database that SQLite cannot read."""
+    if not path.exists():
+        return False
+    try:
+        with closing(connect(path, read_only=True, any_version=True)) as conn:
+            return bool(conn.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
+    except sqlite3.DatabaseError as error:
+        return is_corruption(error)
+
+
+def is_corruption(error: sqlite3.DatabaseError) -> bool:
+    """Whether the error is one of the file's content."""
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 @contextmanager

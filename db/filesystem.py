@@ -1,7 +1,8 @@
-"""What kind of file system a path is on. Standard library only."""
+"""What kind of file system a path is on, and whether it is full. Standard library only."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -12,7 +13,18 @@ _NETWORK = frozenset(
         *("orangefs", "pvfs2", "davfs", "ncpfs", "moosefs"),
     }
 )
+ROOM = 1 << 18
+"""Bytes without which SQLite's own errors are about the disk, whatever they say."""
 _NETWORK_FUSE = ("sshfs", "s3fs", "rclone", "glusterfs", "ceph", "juicefs", "davfs", "moosefs", "gvfsd", "curlftpfs")
+
+
+def is_full(path: Path) -> bool:
+    """Whether the disk that holds ``path`` has no room worth speaking of."""
+    try:
+        status = os.statvfs(path)
+    except OSError:
+        return False
+    return status.f_bavail * status.f_frsize < ROOM
 
 
 def kind_of(path: Path, mounts: str | None = None) -> str:

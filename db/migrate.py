@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from db.connect import check_version, connect, immediate, too_new, user_version
 from db.home import Home
+from db.versions import KNOWN
 
 if TYPE_CHECKING:
     import sqlite_utils
@@ -43,16 +45,15 @@ def needs_migration(home: Home) -> bool:
     Raises:
         SchemaTooNew: A database comes from a newer version.
     """
-    for plan in _plans(home):
-        if not plan.path.exists():
-            return True
-        conn = connect(plan.path, read_only=True)
-        try:
-            if user_version(conn) < len(plan.steps):
-                return True
-        finally:
-            conn.close()
-    return False
+    return any(behind(plan.path) for plan in _plans(home))
+
+
+def behind(path: Path) -> bool:
+    """True where one of HOME's databases is absent, or of an earlier version."""
+    if not path.exists():
+        return True
+    with closing(connect(path, read_only=True)) as conn:
+        return user_version(conn) < KNOWN[path.name]
 
 
 def needs_preparing(home: Home) -> bool:

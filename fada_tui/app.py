@@ -38,6 +38,7 @@ from fada_tui.messages import (
 from fada_tui.screens.dashboard import Dashboard
 from fada_tui.screens.failing import broken
 from fada_tui.screens.toosmall import MINIMUM, TooSmall
+from fada_tui.sources.trouble import UNREADABLE
 from fada_tui.sources.upgrade import Guard, Overtaken
 from fada_tui.sources.views import RunList, TelemetryView
 from fada_tui.widgets.status import parting_words
@@ -246,18 +247,18 @@ class PanelApp(App[str]):
 
         A short worker each time: the thread pool is small, and the two sources hold a thread each for good.
         """
-        from contextlib import closing
+        from fada_tui.sources.reconciler import keep_true
 
-        from db.connect import connect
-        from fada_tui.sources.reconciler import look
-
-        with closing(connect(self.home.runs_db)) as conn:
-            look(conn, self.home, always=always)
+        keep_true(self.home, always=always, doubtful=self._unreadable)
 
     def _keep_going(self) -> None:
-        """Reconcile where something waits or runs; a panel at rest starts no thread and opens no file."""
-        if self.runs.active or self.runs.waiting:
+        """Reconcile where something waits or runs, or is wrong; a panel at rest starts no thread and opens no file."""
+        if self.runs.active or self.runs.waiting or self._unreadable:
             self._reconcile()
+
+    @property
+    def _unreadable(self) -> bool:
+        return (self.dashboard.top.trouble or "").startswith(UNREADABLE)
 
     def carry_out(self, do: Callable[[], None]) -> None:
         """What a key or the palette asks for; it may need a part of the program that was replaced meanwhile."""

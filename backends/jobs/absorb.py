@@ -55,6 +55,10 @@ class Absorber:
             except (KeyError, TypeError, ValueError, OverflowError) as error:
                 self._message(None, "warning", f"events.jsonl: byte {offset}: {event['kind']} without a good {error}")
 
+    def warn(self, text: str) -> None:
+        """A warning of our own among the run's messages."""
+        self._message(None, "warning", text)
+
     def prediction(self, offset: int, line: bytes) -> None:
         """One line of predictions.jsonl; an id that comes again replaces the earlier answer."""
         if not line.strip():

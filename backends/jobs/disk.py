@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -15,6 +16,7 @@ from backends.jobs.errors import QueueError
 from backends.jobs.state import derive
 from backends.jobs.store import run_ids
 from db.connect import immediate
+from db.filesystem import is_full
 from db.home import Home
 from db.runs.curves import curve
 from db.runs.queries import get_run
@@ -125,11 +127,29 @@ def prune(conn: sqlite3.Connection, home: Home, run_id: int, keep: tuple[str, ..
 
     The checkpoints are first put aside while nobody can resume the run, so that none is ever seen half removed.
     """
-    with immediate(conn):
-        if derive(home.run_dir(run_id)).name not in END_STATES:
-            return 0
-        aside = [set_aside(path) for path in to_prune(conn, home, run_id, keep)]
+    try:
+        with immediate(conn):
+            aside = _put_to_prune_aside(conn, home, run_id, keep)
+    except sqlite3.OperationalError as error:
+        if not no_room(error, home):
+            raise
+        # Nobody can resume it either, as long as nothing can be written.
+        aside = _put_to_prune_aside(conn, home, run_id, keep)
     return sum(discard(path) for path in aside)
+
+
+def _put_to_prune_aside(conn: sqlite3.Connection, home: Home, run_id: int, keep: tuple[str, ...]) -> list[Path]:
+    if derive(home.run_dir(run_id)).name not in END_STATES:
+        return []
+    return [set_aside(path) for path in to_prune(conn, home, run_id, keep)]
+
+
+def no_room(error: sqlite3.Error | OSError, home: Home) -> bool:
+    """Whether something could not be written because the disk is full; SQLite has several words for that."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    name = error.sqlite_errorname.split("_")[1]
+    return name == "FULL" or (name in ("IOERR", "CANTOPEN", "READONLY") and is_full(home.root))
 
 
 def discard(folder: Path) -> int:

@@ -25,7 +25,7 @@ from backends.jobs.engines.watch import Watch
 from backends.jobs.files import complain
 from backends.jobs.ingest import ingest
 from backends.jobs.peaks import note_vram
-from backends.jobs.reconcile import set_reason, tick, waits_for, work_left, worker_pids
+from backends.jobs.reconcile import FULL, set_reason, tick, unusable, waits_for, work_left, worker_pids
 from backends.jobs.spawn import start_dispatcher
 from backends.jobs.starts import Replaced, Starts
 from backends.telemetry.codec import to_compact
@@ -118,12 +118,22 @@ class Dispatcher:
         verdicts = admit(claims[0], claims[1], capacity)
         attempts = {run.id: run.attempt for run in ready}
         for verdict in verdicts:
-            if verdict.reason is None and local.start(self._home, verdict.run):
+            if verdict.reason is None and self._start(verdict.run):
                 self._starts.note(verdict.run, attempts[verdict.run])
                 self._alarms.started(verdict.run, attempts[verdict.run])
                 ingest(self._conn, self._home, verdict.run)
-            else:
+            elif verdict.reason is not None:
                 set_reason(self._conn, verdict.run, verdict.reason)
+
+    def _start(self, run_id: int) -> bool:
+        """False where it cannot be started now; what is wrong with one run's directory holds up no other run."""
+        try:
+            return local.start(self._home, run_id)
+        except OSError as error:
+            if error.errno in FULL:
+                raise
+            set_reason(self._conn, run_id, unusable(error))
+            return False
 
     def _without_card(self, ready: list[Run]) -> list[Run]:
         """Those that may start: where the card is lost or its driver hangs, what wants its memory waits."""

@@ -16,13 +16,23 @@ class EventWriter:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._torn = False
 
     def write(self, kind: str, **fields: Any) -> None:
-        """Append one event. NaN and infinity are written as null: they are not JSON."""
+        """Append one event. NaN and infinity are written as null: they are not JSON.
+
+        Raises:
+            OSError: The disk is full; the next event begins on a line of its own all the same.
+        """
         line = _dumps({"t": time.time(), "kind": kind, **fields})
-        data = (line + "\n").encode()
-        while data:
-            data = data[os.write(self._fd, data) :]
+        data = (("\n" if self._torn else "") + line + "\n").encode()
+        try:
+            while data:
+                data = data[os.write(self._fd, data) :]
+        except OSError:
+            self._torn = True
+            raise
+        self._torn = False
 
     def started(
         self, *, device: str, versions: Mapping[str, str], total: int | None, unit: str, **how: Mapping[str, str]

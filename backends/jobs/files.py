@@ -17,13 +17,34 @@ def write_json(path: Path, document: Any) -> None:
     replace_file(path, json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1).encode() + b"\n", mode=0o600)
 
 
+def overwrite_json(path: Path, document: Any) -> None:
+    """Write into a small file that is there, where a full disk has no room for another: its own block holds it.
+
+    Raises:
+        OSError: It does not; the file is as it was.
+    """
+    data = json.dumps(document, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        # Never shorter than before: white space at its end is nothing to JSON, half of what stood there would be.
+        os.pwrite(descriptor, data.ljust(os.fstat(descriptor).st_size), 0)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in ``path``, or None where it is absent or not one (never half written by us)."""
     try:
         document = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
+
+
+def make_own(path: Path) -> None:
+    """Make an empty file where there is none, that only its owner reads and writes."""
+    os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def end_torn_line(path: Path) -> None:

@@ -7,7 +7,9 @@ comes next. Offsets and rows share one ``BEGIN IMMEDIATE``; a torn last line wai
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from backends.jobs.absorb import Absorber
 from backends.jobs.files import read_json
 from backends.jobs.labels import read_labels
 from backends.jobs.state import State, derive
-from backends.jobs.store import Attempt, read_spec
+from backends.jobs.store import read_spec
 from db.connect import bump, check_version, immediate
 from db.home import Home
 from db.runs.curves import forget_curves, last_time
@@ -49,7 +51,7 @@ def ingest(conn: sqlite3.Connection, home: Home, run_id: int) -> str | None:
             # Inside the transaction: two ingesting processes must not write an older view over a newer one.
             state = derive(folder)
             topics: set[str] = set()
-            whole = _take_files(conn, run_id, folder, state.attempt, topics)
+            whole = _take_files(conn, run_id, folder, state, topics)
             if whole or state.name not in END_STATES:
                 _update_row(conn, dict(row), state, folder, topics)
             if whole:
@@ -64,13 +66,22 @@ def adopt(conn: sqlite3.Connection, home: Home, run_id: int) -> bool:
     """Index a run directory that has no row (a crash between spec.json and the row, or a reindex)."""
     folder = home.run_dir(run_id)
     spec = read_spec(folder)
-    if spec is None:
+    if spec is None or not _is_spec(spec):
         return False
     with immediate(conn):
         insert_row(conn, run_id, spec, folder)
         clear_due(conn, run_id)
         bump(conn, "runs")
     return True
+
+
+def _is_spec(spec: dict[str, Any]) -> bool:
+    """Whether it has what every spec has: a damaged one is no run's."""
+    kind, created = spec.get("kind"), spec.get("created")
+    parts = all(isinstance(spec.get(key) or {}, dict) for key in ("model", "reserve"))
+    parents = spec.get("after") or []
+    whole = isinstance(parents, list) and all(type(parent) is int for parent in parents)
+    return isinstance(kind, str) and isinstance(created, (int, float)) and parts and whole
 
 
 def insert_row(conn: sqlite3.Connection, run_id: int, spec: dict[str, Any], folder: Path) -> None:
@@ -123,14 +134,18 @@ def _delete(conn: sqlite3.Connection, run_id: int, tables: tuple[str, ...]) -> N
         conn.execute(f"DELETE FROM {table} WHERE run = ?", (run_id,))
 
 
-def _take_files(conn: sqlite3.Connection, run_id: int, folder: Path, attempt: Attempt | None, topics: set[str]) -> bool:
+def _take_files(conn: sqlite3.Connection, run_id: int, folder: Path, state: State, topics: set[str]) -> bool:
     """Take in at most one chunk of each file; False where there is more."""
-    absorber = Absorber(conn, run_id, attempt)
+    absorber = Absorber(conn, run_id, state.attempt)
     whole = True
     for name, take in (("events.jsonl", absorber.event), ("predictions.jsonl", absorber.prediction)):
         offset = _offset(conn, run_id, name)
         path = folder / name
-        size = path.stat().st_size if path.exists() else 0
+        size = _readable_size(path)
+        if size is None:
+            if state.name in END_STATES:
+                absorber.warn(f"{name} is no file that can be read: what it holds is not shown")
+            continue
         if size < offset:
             # Somebody cut or replaced the file: what stands in it now is the truth.
             if name == "events.jsonl":
@@ -158,6 +173,15 @@ def _take_files(conn: sqlite3.Connection, run_id: int, folder: Path, attempt: At
         whole = False
     topics |= absorber.topics
     return whole
+
+
+def _readable_size(path: Path) -> int | None:
+    """Bytes of a file, 0 where there is none; None for what cannot be read, or would make its reader wait for ever."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) and os.access(path, os.R_OK) else None
 
 
 def _take_scores(conn: sqlite3.Connection, run_id: int, folder: Path, absorber: Absorber) -> None:

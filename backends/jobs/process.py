@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -40,10 +39,14 @@ def identity(pid: int) -> Identity | None:
     return None if start is None else Identity(pid, start, boot_id())
 
 
-def from_dict(record: dict[str, Any] | None) -> Identity | None:
-    if not record:
+def from_dict(record: object) -> Identity | None:
+    """What :class:`Identity` was written as; None for anything else."""
+    if not isinstance(record, dict):
         return None
-    return Identity(int(record["pid"]), int(record["start"]), str(record["boot"]))
+    pid, start, boot = (record.get(key) for key in ("pid", "start", "boot"))
+    if not (isinstance(pid, int) and isinstance(start, int) and isinstance(boot, str)) or pid < 1:
+        return None
+    return Identity(pid, start, boot)
 
 
 def is_alive(who: Identity) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from backends.jobs import store
-from backends.jobs.disk import discard, set_aside
+from backends.jobs.disk import discard, no_room, set_aside
 from backends.jobs.engines.submission import read_submission
 from backends.jobs.errors import QueueConflict, QueueError
 from backends.jobs.ingest import forget, ingest
@@ -31,7 +31,7 @@ from db.connect import bump, connect, immediate
 from db.home import Home
 from db.runs.due import changing
 from db.runs.queries import runs_in_state, summary
-from db.runs.rows import END_STATES, Run
+from db.runs.rows import END_STATES, WAITING_STATES, Run
 
 __all__ = [
     "QueueError",
@@ -72,6 +72,21 @@ def cancel(home: Home, run_id: int, reason: str = "cancelled by the user", save:
     Raises:
         QueueError: It is over, or it has nothing that could be saved.
     """
+    try:
+        return _cancel(home, run_id, reason, save)
+    except (sqlite3.OperationalError, OSError) as error:
+        if save or not no_room(error, home):
+            raise
+    # What has filled the disk may be what is to be ended.
+    folder = home.run_dir(run_id)
+    if not folder.is_dir() or derive(folder).name in END_STATES:
+        raise QueueError(f"run #{run_id} is over already, or was never there")
+    store.cancel_without_room(folder, reason)
+    return [f"#{run_id} is being stopped (the disk is full: the list will say so when there is room)"]
+
+
+def _cancel(home: Home, run_id: int, reason: str, save: bool) -> list[str]:
+    """See :func:`cancel`."""
     with closing(connect(home.runs_db)) as conn:
         ingest(conn, home, run_id)
         run = need(conn, run_id)
@@ -139,9 +154,20 @@ def _change_waiting(home: Home, run_id: int, state: str, word: str, **changes: A
             store.change_control(home.run_dir(run_id), **changes)
             conn.execute("UPDATE runs SET reason = NULL WHERE id = ?", (run_id,))
             bump(conn, "runs")
-        ingest(conn, home, run_id)
+        if _has_begun(conn, home, run_id) and changes["held"]:
+            with immediate(conn):
+                store.change_control(home.run_dir(run_id), held=False)
+            raise QueueError(f"run #{run_id} has begun meanwhile: it was not {word}")
         tick_and_wake(conn, home)
     return [f"#{run_id} {word}"]
+
+
+def _has_begun(conn: sqlite3.Connection, home: Home, run_id: int) -> bool:
+    """Whether the dispatcher was quicker; one that only tries is waited for."""
+    deadline = time.monotonic() + PAUSE_PATIENCE_S
+    while (now := ingest(conn, home, run_id)) == "starting" and time.monotonic() < deadline:
+        time.sleep(WAIT_POLL_S / 4)
+    return now not in WAITING_STATES
 
 
 def move(home: Home, run_id: int, before: int) -> list[str]:
@@ -150,15 +176,31 @@ def move(home: Home, run_id: int, before: int) -> list[str]:
         for one in (run_id, before):
             if not need(conn, one).is_waiting:
                 raise QueueError(f"run #{one} does not wait: only queued or held runs have an order")
-        order = [run for run in runs_in_state(conn, "queued", "held") if run.id != run_id]
-        index = next((i for i, run in enumerate(order) if run.id == before), None)
-        if index is None:
+        if run_id == before:
             raise QueueError(f"run #{run_id} cannot be moved before itself")
-        low = order[index - 1].position if index else order[index].position - 2
-        with immediate(conn):
-            store.change_control(home.run_dir(run_id), position=(low + order[index].position) / 2)
-        ingest(conn, home, run_id)
+        with immediate(conn):  # the order is read in it: of two who move at once, neither undoes the other
+            order = [run for run in runs_in_state(conn, "queued", "held") if run.id != run_id]
+            index = next((i for i, run in enumerate(order) if run.id == before), None)
+            if index is None:
+                raise QueueError(f"run #{before} does not wait any more")
+            changed = _positions(order, index, need(conn, run_id))
+            for one, position in changed.items():
+                store.change_control(home.run_dir(one), position=position)
+        for one in changed:
+            ingest(conn, home, one)
     return [f"#{run_id} goes before #{before}"]
+
+
+def _positions(order: Sequence[Run], index: int, run: Run) -> dict[int, float]:
+    """New positions that put ``run`` before ``order[index]``: its own, or all where no number lies between two."""
+    high = order[index].position
+    low = order[index - 1].position if index else high - 2
+    middle = (low + high) / 2
+    if low < middle < high:
+        return {run.id: middle}
+    whole = [*order[:index], run, *order[index:]]
+    first = min(one.position for one in order)
+    return {one.id: first + place for place, one in enumerate(whole)}
 
 
 def retry(home: Home, run_id: int) -> int:
@@ -257,6 +299,27 @@ def remove(home: Home, run_id: int, force: bool = False) -> list[str]:
         QueueConflict: Other runs were made from it, so they could not be repeated; ``force`` removes it all the same.
         QueueError: It is not over, or a run that is not over needs it.
     """
+    try:
+        return _remove(home, run_id, force)
+    except (sqlite3.OperationalError, OSError) as error:
+        if not no_room(error, home):
+            raise
+    # The index cannot be written, and what would make room is this: first the files, then what stands of them.
+    with closing(connect(home.runs_db, read_only=True)) as conn:
+        run = need(conn, run_id)
+        if derive(home.run_dir(run_id)).name not in END_STATES:
+            raise QueueError(f"run #{run_id} is {run.state}", hint=f"end it first: `fada cancel {run_id}`")
+        _check_unneeded(conn, home, run_id, force)
+    freed = discard(set_aside(home.run_dir(run_id)))
+    try:
+        _remove(home, run_id, force=True)
+    except (sqlite3.OperationalError, OSError):
+        return [f"#{run_id}: its files were removed, {freed / 1e6:.1f} MB freed; it is listed until there is more room"]
+    return [f"#{run_id} removed, {freed / 1e6:.1f} MB freed"]
+
+
+def _remove(home: Home, run_id: int, force: bool) -> list[str]:
+    """See :func:`remove`."""
     with closing(connect(home.runs_db)) as conn:
         ingest(conn, home, run_id)
         run = need(conn, run_id)

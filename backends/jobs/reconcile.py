@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import signal
+import errno
 import sqlite3
-import time
-from dataclasses import replace
-from pathlib import Path
 
 from backends.jobs.ingest import ingest
-from backends.jobs.limits import max_seconds, overtime
-from backends.jobs.lock import is_held
-from backends.jobs.process import age_s, go_on, is_alive, signal_group, suspend
+from backends.jobs.orphan import tend_orphan
 from backends.jobs.scan import adopt_new, look_at_due
 from backends.jobs.spawn import start_dispatcher
-from backends.jobs.store import (
-    Attempt,
-    change_control,
-    read_attempt,
-    read_control,
-    read_spec,
-    write_attempt,
-)
+from backends.jobs.store import change_control, read_attempt
 from db.connect import bump, immediate
 from db.home import Home
 from db.runs.queries import active_runs, parents
 from db.runs.rows import ACTIVE_STATES, END_STATES, WAITING_STATES
 
-GRACE_S = 10.0
-"""Between asking an orphan to end and killing it."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def tick(conn: sqlite3.Connection, home: Home) -> None:
@@ -36,11 +23,25 @@ def tick(conn: sqlite3.Connection, home: Home) -> None:
     adopt_new(conn, home)
     look_at_due(conn, home)
     for run_id in _unfinished(conn):
-        now = ingest(conn, home, run_id)
-        if now in ACTIVE_STATES:
-            _tend_orphan(conn, home, run_id)
-        elif now == "queued":
-            _check_parents(conn, home, run_id)
+        try:
+            _look_at(conn, home, run_id)
+        except OSError as error:
+            if error.errno in FULL:
+                raise
+            # What is wrong with one run's directory holds up no other run.
+            _say(conn, run_id, unusable(error))
+
+
+def unusable(error: OSError) -> str:
+    """Why nothing can be done with a run."""
+    return f"its directory cannot be used: {error.strerror}"
+
+
+def _look_at(conn: sqlite3.Connection, home: Home, run_id: int) -> None:
+    # First: a run is over only when nothing of it is left that could go on writing.
+    tend_orphan(conn, home, run_id)
+    if ingest(conn, home, run_id) == "queued":
+        _check_parents(conn, home, run_id)
 
 
 def tick_and_wake(conn: sqlite3.Connection, home: Home) -> None:
@@ -105,6 +106,13 @@ def waits_for(conn: sqlite3.Connection, run_id: int) -> list[int]:
     return [parent for parent, _, state in parents(conn, run_id) if state not in END_STATES]
 
 
+def _say(conn: sqlite3.Connection, run_id: int, reason: str) -> None:
+    with immediate(conn):
+        done = conn.execute("UPDATE runs SET reason = ? WHERE id = ? AND reason IS NOT ?", (reason, run_id, reason))
+        if done.rowcount:
+            bump(conn, "runs")
+
+
 def set_reason(conn: sqlite3.Connection, run_id: int, reason: str | None) -> None:
     """Why a queued job waits, where that has changed."""
     with immediate(conn):
@@ -114,50 +122,3 @@ def set_reason(conn: sqlite3.Connection, run_id: int, reason: str | None) -> Non
         )
         if done.rowcount:
             bump(conn, "runs")
-
-
-def _tend_orphan(conn: sqlite3.Connection, home: Home, run_id: int) -> None:
-    """A worker whose runner died hears of nothing: tell it what people ask, after checking who it is."""
-    folder = home.run_dir(run_id)
-    control = read_control(folder)
-    attempt = read_attempt(folder, control.attempt)
-    if attempt is None or attempt.worker is None or not _is_orphan(attempt) or not is_held(folder / "lock"):
-        return
-    limit = max_seconds(read_spec(folder) or {})
-    if control.cancel is None and limit is not None and _ran_s(attempt) > limit:
-        with immediate(conn):
-            control = change_control(folder, cancel=overtime(limit))
-    wanted = control.paused and not control.stop and control.cancel is None
-    if wanted != (attempt.paused is not None):
-        with immediate(conn):
-            _pause_orphan(folder, control.attempt, wanted)
-    if control.cancel is not None:
-        asked_s = time.time() - (folder / "control.json").stat().st_mtime
-        signal_group(attempt.worker, signal.SIGKILL if asked_s > GRACE_S else signal.SIGTERM)
-
-
-def _pause_orphan(folder: Path, number: int, wanted: bool) -> None:
-    attempt = read_attempt(folder, number)  # another process may have done it meanwhile
-    if attempt is None or attempt.worker is None or not is_alive(attempt.worker):
-        return
-    if wanted == (attempt.paused is not None):
-        return
-    now = time.time()
-    if wanted:
-        suspend([attempt.worker.pid])
-        write_attempt(folder, replace(attempt, paused=now))
-    else:
-        go_on([attempt.worker.pid])
-        write_attempt(folder, replace(attempt, paused=None, pauses=(*attempt.pauses, (attempt.paused or now, now))))
-
-
-def _ran_s(attempt: Attempt) -> float:
-    """How long an orphan has run, pauses left out."""
-    assert attempt.worker is not None
-    if attempt.paused is not None:
-        return 0.0  # it uses up no time; looked at again when it goes on
-    return age_s(attempt.worker) - attempt.paused_s
-
-
-def _is_orphan(attempt: Attempt) -> bool:
-    return attempt.runner is not None and not is_alive(attempt.runner)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import sqlite3
 import time
 from contextlib import closing
 
 from backends.jobs.ingest import adopt, empty_index, ingest
 from backends.jobs.store import run_ids
 from db.connect import bump, connect, immediate
+from db.connect import is_damaged as database_is_damaged
 from db.home import Home
 from db.migrate import migrate
 
@@ -31,13 +31,7 @@ def reindex(home: Home) -> int:
 
 def is_damaged(home: Home) -> bool:
     """Whether there is an index that SQLite cannot read."""
-    if not home.runs_db.exists():
-        return False
-    try:
-        with closing(connect(home.runs_db, read_only=True, any_version=True)) as conn:
-            return bool(conn.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
-    except sqlite3.DatabaseError as error:
-        return (error.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return database_is_damaged(home.runs_db)
 
 
 def mend(home: Home) -> str | None:

@@ -21,11 +21,12 @@ from typing import Any
 from backends.jobs import outofmemory
 from backends.jobs.ends import ENDED_BY_SIGNAL, finished_by_itself, last_event, stopped_and_saved
 from backends.jobs.events import EventWriter
-from backends.jobs.files import complain, end_torn_line, size_of
+from backends.jobs.files import complain, end_torn_line, make_own, size_of
 from backends.jobs.ingest import ingest
 from backends.jobs.keys import hub_variables
 from backends.jobs.limits import RunClock, log_bytes, max_seconds, overtime
 from backends.jobs.logcap import cap
+from backends.jobs.orphan import end_leftovers as end_leftovers_of
 from backends.jobs.peaks import vram_peak
 from backends.jobs.process import go_on, identity, suspend, tree_memory
 from backends.jobs.spawn import start_dispatcher
@@ -70,6 +71,9 @@ class Runner:
         if control.cancel is not None:
             self._end(replace(self._attempt, ended=time.time(), cancelled=control.cancel))
             return
+        if self._attempt.number > 1:
+            end_leftovers_of(self._folder)  # of an earlier attempt whose runner died
+        make_own(self._folder / "events.jsonl")  # a command that made it would let others read it
         end_torn_line(self._folder / "events.jsonl")
         self._begin()
         try:

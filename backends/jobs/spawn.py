@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -38,6 +39,8 @@ def _start(home: Home, log: IO[bytes], before: list[str]) -> subprocess.Popen[by
         stdout=log,
         stderr=log,
         cwd=home.root,
+        # Where a job's own `fada` starts it, it is no part of that job.
+        env={key: value for key, value in os.environ.items() if key not in ("FADA_EVENTS", "FADA_RUN")},
         start_new_session=True,
     )
 

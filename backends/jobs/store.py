@@ -7,13 +7,14 @@ is wanted); attempts/N.json is what became of each attempt.
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from backends.jobs.files import read_json, write_json
+from backends.jobs.files import overwrite_json, read_json, write_json
 from backends.jobs.process import Identity, from_dict
 from db.home import Home
 
@@ -114,11 +115,24 @@ def read_spec(folder: Path) -> dict[str, Any] | None:
 
 
 def read_control(folder: Path) -> Control:
-    """The control file; one that is missing or damaged holds nothing back."""
-    record = read_json(folder / "control.json") or {}
-    known = {key: record[key] for key in Control.__dataclass_fields__ if key in record}
-    position = known.pop("position", float(folder.name))
+    """The control file. Where it is missing or damaged nothing is held back, and the newest attempt counts; of single
+    values that make no sense the same is true.
+    """
+    known = _known(Control, read_json(folder / "control.json") or {})
+    position = known.pop("position", float(folder.name) if folder.name.isdigit() else 0.0)
+    if "attempt" not in known:
+        known["attempt"] = max(attempt_numbers(folder), default=1)
     return Control(position=position, **known)
+
+
+def attempt_numbers(folder: Path) -> list[int]:
+    """The attempts of which there is a record, in order."""
+    try:
+        names = os.listdir(folder / "attempts")
+    except OSError:
+        return []
+    stems = (name.removesuffix(".json") for name in names if name.endswith(".json"))
+    return sorted(int(stem) for stem in stems if stem.isdigit())
 
 
 def write_control(folder: Path, control: Control) -> None:
@@ -133,13 +147,27 @@ def change_control(folder: Path, **changes: Any) -> Control:
     return control
 
 
+def cancel_without_room(folder: Path, reason: str) -> None:
+    """On a full disk: the control file is written over in its place, and nobody is waited for.
+
+    Raises:
+        OSError: Not even that can be done.
+    """
+    changed = replace(read_control(folder), cancel=reason, paused=False)
+    overwrite_json(folder / "control.json", {**(read_json(folder / "control.json") or {}), **asdict(changed)})
+
+
 def read_attempt(folder: Path, number: int) -> Attempt | None:
-    record = read_json(folder / "attempts" / f"{number}.json")
-    if record is None:
+    """What became of an attempt; None where there is no record of it. One that cannot be read says only that there was
+    one: what has begun is never begun again.
+    """
+    path = folder / "attempts" / f"{number}.json"
+    record = read_json(path)
+    if record is None and not path.exists():
         return None
-    known = {key: record[key] for key in Attempt.__dataclass_fields__ if key in record}
+    known = _known(Attempt, record or {}) | {"number": number}
     known["runner"], known["worker"] = from_dict(known.get("runner")), from_dict(known.get("worker"))
-    known["pauses"] = tuple((begin, end) for begin, end in known.get("pauses") or ())
+    known["pauses"] = tuple(pair for pair in map(_pair, known.get("pauses") or ()) if pair is not None)
     return Attempt(**known)
 
 
@@ -155,6 +183,44 @@ def claim_attempt(folder: Path, attempt: Attempt) -> bool:
     finally:
         aside.unlink()
     return True
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "bool": (bool,),
+    "int": (int,),
+    "float": (int, float),
+    "str": (str,),
+    "dict": (dict,),
+    "tuple": (list,),
+    "Identity": (dict,),
+}
+
+
+def _known(kind: type[Control] | type[Attempt], record: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a record that are what they should be; a file may have been damaged, or written by hand."""
+    known = {}
+    for field in fields(kind):
+        value = record.get(field.name)
+        words = str(field.type).split(" | ")
+        wanted = words[0].split("[")[0]
+        if field.name not in record or (value is None and "None" not in words):
+            continue
+        if value is None or (isinstance(value, _TYPES[wanted]) and _makes_sense(value, wanted)):
+            known[field.name] = value
+    return known
+
+
+def _makes_sense(value: object, wanted: str) -> bool:
+    """Python takes a truth value for a number, and its JSON has numbers that are none."""
+    if isinstance(value, bool):
+        return wanted == "bool"
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _pair(value: object) -> tuple[float, float] | None:
+    if isinstance(value, list) and len(value) == 2 and all(isinstance(one, (int, float)) for one in value):
+        return float(value[0]), float(value[1])
+    return None
 
 
 def write_attempt(folder: Path, attempt: Attempt) -> None:

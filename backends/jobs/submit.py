@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 from backends.jobs import store
@@ -34,13 +35,26 @@ def submit(home: Home, parts: dict[str, Any]) -> int:
         run_id = store.allocate(home)
         own_key = str((parts.get("server") or {}).get("key_env"))
         spec = freeze({"id": run_id, **parts}, key_names(home.config) | {own_key})
-        store.create(home, run_id, spec)
-        with immediate(conn):
-            insert_row(conn, run_id, spec, home.run_dir(run_id))
-            bump(conn, "runs")
+        try:
+            store.create(home, run_id, spec)
+            with immediate(conn):
+                insert_row(conn, run_id, spec, home.run_dir(run_id))
+                bump(conn, "runs")
+        except (OSError, sqlite3.Error):
+            # Whoever is told that it was not queued gives it again: it must not run all the same.
+            _take_back(home, run_id)
+            raise
     if not spec.get("held"):
         start_dispatcher(home)
     return run_id
+
+
+def _take_back(home: Home, run_id: int) -> None:
+    """Nobody else has it: without a row it is not in the queue, and what finds its directory takes the run's lock."""
+    folder = home.run_dir(run_id)
+    with suppress(OSError):
+        (folder / "spec.json").unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_parent(conn: sqlite3.Connection, home: Home, parent: int, any_end: bool) -> None:

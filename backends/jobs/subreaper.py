@@ -11,6 +11,7 @@ from backends.jobs.process import children, is_ours
 
 _PR_SET_CHILD_SUBREAPER = 36
 _POLL_S = 0.1
+_GRACE_S, _PATIENCE_S = 2.0, 10.0
 
 
 def signal_group(pid: int, number: signal.Signals) -> None:
@@ -22,10 +23,13 @@ def signal_group(pid: int, number: signal.Signals) -> None:
 
 
 def end_leftovers() -> None:
-    """End what a finished worker left behind. As a subreaper we are the parent of all of it."""
-    deadline = time.monotonic() + 2.0
-    while left := below():
-        number = signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL
+    """End what a finished worker left behind. As a subreaper we are the parent of all of it.
+
+    One that hangs in a driver cannot be killed, and is not waited for: how the job ended is known all the same.
+    """
+    begin = time.monotonic()
+    while (left := below()) and time.monotonic() - begin < _PATIENCE_S:
+        number = signal.SIGTERM if time.monotonic() - begin < _GRACE_S else signal.SIGKILL
         for pid in left:
             os.kill(pid, number)
         time.sleep(_POLL_S)

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from db.home import resolve_home
+from db.home import Home, resolve_home
 from fada_tui import __version__
 from fada_tui.cli.context import Context
-from fada_tui.cli.errors import CommandError, UsageError, of_database
+from fada_tui.cli.errors import CommandError, UsageError, of_database, of_system
 from fada_tui.cli.output import print_error, silence_broken_pipe
 
 if TYPE_CHECKING:
@@ -120,14 +120,25 @@ def run(argv: Sequence[str]) -> int:
         print_error(error, as_json=as_json)
         return error.status
     except sqlite3.DatabaseError as error:
-        explained = of_database(error, home)
+        explained = _mended(home) or of_database(error, home)
         print_error(explained, as_json=as_json)
         return explained.status
     except BrokenPipeError:
         silence_broken_pipe()
         return 1
+    except OSError as error:
+        refused = of_system(error, home)
+        print_error(refused, as_json=as_json)
+        return refused.status
     except KeyboardInterrupt:
         return 130
+
+
+def _mended(home: Home) -> CommandError | None:
+    """An index that turned out to be damaged is made again; what to tell whoever gave the command."""
+    if not Context(home).mend():
+        return None
+    return CommandError("nothing was done", hint="give the command again")
 
 
 def _before_dashes(argv: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from fada_tui.cli.context import Context
 from fada_tui.cli.errors import UsageError
 from fada_tui.cli.output import table
 from fada_tui.cli.queueing import asking
+from fada_tui.cli.reconciling import tick
 from fada_tui.format import size
 
 if TYPE_CHECKING:
@@ -33,11 +34,10 @@ def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
 def show_disk(args: argparse.Namespace, context: Context) -> None:
     """Bytes by kind and by run, and what could be freed."""
     from backends.jobs.disk import disk_use
-    from backends.jobs.reconcile import tick_and_wake
     from backends.telemetry.host import disk_free
     from db.runs.queries import list_runs
 
-    tick_and_wake(context.runs, context.home)
+    tick(context)
     use = disk_use(context.runs, context.home)
     runs = {run.id: run for run in list_runs(context.runs)}
     free = disk_free(context.home.root)
@@ -84,21 +84,23 @@ def _text(use: DiskUse, runs: dict[int, Run], free: int | None, limit: int | Non
 def prune_checkpoints(args: argparse.Namespace, context: Context) -> None:
     """Remove checkpoints of fine-tunes that are over, but those to keep; a run can be resumed from what stays."""
     from backends.jobs.disk import left_bytes, parse_keep, prunable_bytes, prune, sweep
-    from backends.jobs.reconcile import tick_and_wake
+    from db.connect import connect
     from db.runs.queries import list_runs
 
     with asking():
         keep = parse_keep(args.keep)
-    tick_and_wake(context.runs, context.home)
+    tick(context)
     known = {run.id for run in list_runs(context.runs)}
     if strangers := set(args.ids) - known:
         raise UsageError(f"there is no run #{min(strangers)}", hint="`fada jobs` lists them")
     freed: dict[int, int] = {}
+    # On a full disk nothing can be written, but what is to go can be read.
+    runs = connect(context.home.runs_db, read_only=True) if context.look_only else context.runs
     for run_id in args.ids or sorted(known):
         if args.dry_run:
             freed[run_id] = prunable_bytes(context.runs, context.home, run_id, keep)
         else:
-            freed[run_id] = prune(context.runs, context.home, run_id, keep)
+            freed[run_id] = prune(runs, context.home, run_id, keep)
     freed = {run_id: taken for run_id, taken in freed.items() if taken}
     left = 0 if args.ids else left_bytes(context.home) if args.dry_run else sweep(context.home)
     word = "would free" if args.dry_run else "freed"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
+import errno
 import sqlite3
 
 from db.connect import SchemaTooNew
+from db.filesystem import is_full
 from db.home import Home
 
-_ROOM = 1 << 20
-"""Bytes without which SQLite's own errors are about the disk, whatever they say."""
+FULL_HINT = "make room; `fada disk` shows what takes it, `fada rm ID` and `fada prune` free some"
 
 
 class CommandError(Exception):
@@ -40,13 +40,21 @@ def of_database(error: sqlite3.DatabaseError, home: Home) -> CommandError:
         return CommandError(
             str(error), hint="update fada-tui, or take another HOME with --home DIR; nothing was changed"
         )
-    try:
-        free = shutil.disk_usage(home.root).free
-    except OSError:
-        free = None
-    if free is not None and free < _ROOM:
-        return CommandError(f"the disk is full ({error})", str(home.root), "make room; `fada disk` shows what could go")
+    if is_full(home.root):
+        return DiskFull(f"the disk is full ({error})", str(home.root), FULL_HINT)
     return CommandError(f"a database cannot be used: {error}", hint="`fada doctor` says which and what to do")
+
+
+def of_system(error: OSError, home: Home) -> CommandError:
+    """What the operating system refused, in a person's words."""
+    place = str(error.filename) if error.filename else None
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(f"the disk is full ({error.strerror})", place or str(home.root), FULL_HINT)
+    return CommandError(error.strerror or str(error), place, "`fada doctor` may say more")
+
+
+class DiskFull(CommandError):
+    """Nothing can be written: there is no room (exit status 1)."""
 
 
 class UsageError(CommandError):

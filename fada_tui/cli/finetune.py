@@ -12,6 +12,7 @@ from fada_tui.cli.context import Context
 from fada_tui.cli.errors import UsageError
 from fada_tui.cli.launch import add_allow_pickle, add_queue_options, queue_options
 from fada_tui.cli.queueing import asking, finish, show_progress
+from fada_tui.cli.reconciling import tick
 from fada_tui.text import printable
 
 if TYPE_CHECKING:
@@ -228,10 +229,9 @@ def show_card(args: argparse.Namespace, context: Context) -> None:
     """`fada card RUN`: what stands beside the weights, with the evaluations that were made since."""
     from backends.jobs.files import read_json, write_json
     from backends.jobs.modelcard import CARD, RECORD, render
-    from backends.jobs.reconcile import tick_and_wake
     from db.atomic import replace_file
 
-    tick_and_wake(context.runs, context.home)
+    tick(context)
     folder = _weights(context, args.run)
     facts = read_json(folder / RECORD)
     if facts is None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sqlite3
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from db.runs.rows import Run
 from fada_tui.cli.context import Context
-from fada_tui.cli.errors import CommandError, UsageError
+from fada_tui.cli.errors import UsageError
+from fada_tui.cli.reconciling import tick
 from fada_tui.cli.scoretext import score_lines
 from fada_tui.format import NA, size
 from fada_tui.text import printable
@@ -116,30 +115,6 @@ def _spec_lines(spec: dict[str, Any]) -> list[str]:
         if training.get("eval_data"):
             lines.append(f"held-out {training['eval_data']['path']}")
     return lines
-
-
-def tick(context: Context) -> None:
-    """What every command does first: bring the index up to date, and see that a dispatcher runs."""
-    from backends.jobs.reconcile import tick_and_wake
-
-    try:
-        tick_and_wake(context.runs, context.home)
-    except (sqlite3.DatabaseError, CommandError):
-        if not _mended(context):
-            raise
-        tick_and_wake(context.runs, context.home)
-
-
-def _mended(context: Context) -> bool:
-    """The index can be made again where it is damaged: nobody need be asked."""
-    from backends.jobs.reindex import mend
-
-    kept = None if context.home.is_read_only() else mend(context.home)
-    if kept is not None:
-        vars(context).pop("runs", None)
-        said = f"the index of runs was damaged: rebuilt from the run directories; the damaged one is kept as {kept}"
-        print(said, file=sys.stderr)
-    return kept is not None
 
 
 def no_run(run_id: int) -> UsageError:

@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from db.filesystem import is_full
 from db.runs.rows import Run
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import UsageError
-from fada_tui.cli.job_view import as_document, no_run, show_job, tick
+from fada_tui.cli.job_view import as_document, no_run, show_job
 from fada_tui.cli.output import print_text, table
 from fada_tui.cli.queueing import asking, finish
+from fada_tui.cli.reconciling import tick
 from fada_tui.format import duration, rate, size_pair
 from fada_tui.text import printable
 
@@ -174,7 +176,7 @@ def _print_log(data: bytes) -> None:
 def cancel_run(args: argparse.Namespace, context: Context) -> None:
     from backends.jobs.queue import cancel
 
-    _edit(context, lambda: cancel(context.home, args.id, save=args.save))
+    _edit(context, lambda: cancel(context.home, args.id, save=args.save), prepare=not is_full(context.home.root))
 
 
 def pause_run(args: argparse.Namespace, context: Context) -> None:
@@ -198,7 +200,8 @@ def release_run(args: argparse.Namespace, context: Context) -> None:
 def remove_run(args: argparse.Namespace, context: Context) -> None:
     from backends.jobs.queue import remove
 
-    _edit(context, lambda: remove(context.home, args.id, args.force))
+    # On a full disk nothing can be prepared; this is what makes room.
+    _edit(context, lambda: remove(context.home, args.id, args.force), prepare=not is_full(context.home.root))
 
 
 def move_run(args: argparse.Namespace, context: Context) -> None:
@@ -235,8 +238,9 @@ def _budget(args: argparse.Namespace) -> dict[str, float]:
     return given
 
 
-def _edit(context: Context, change: Callable[[], list[str]]) -> None:
-    context.prepare()
+def _edit(context: Context, change: Callable[[], list[str]], prepare: bool = True) -> None:
+    if prepare:
+        context.prepare()
     with asking():
         changed = change()
     context.emit({"changed": changed}, "\n".join(changed))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fada_tui.cli.context import Context
 from fada_tui.cli.queueing import asking
+from fada_tui.cli.reconciling import tick
 from fada_tui.text import printable
 
 if TYPE_CHECKING:
@@ -58,9 +59,7 @@ def unarchive_runs(args: argparse.Namespace, context: Context) -> None:
 
 
 def _edit(context: Context, change: Callable[[], list[str]]) -> None:
-    from backends.jobs.reconcile import tick_and_wake
-
-    tick_and_wake(context.runs, context.home)
+    tick(context)
     with asking():
         changed = change()
     context.emit({"changed": changed}, "\n".join(printable(line) for line in changed))

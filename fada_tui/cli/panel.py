@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
+from db.connect import is_corruption
 from db.home import HomeError
 from db.migrate import needs_preparing
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import CommandError, UsageError
 from fada_tui.cli.output import print_text
+from fada_tui.sources.reconciler import mend
 
 
 def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser) -> None:
@@ -62,6 +65,11 @@ def _prepare(context: Context) -> None:
         behind = needs_preparing(context.home)
     except HomeError as error:
         raise UsageError(str(error), hint=error.hint) from error
+    except sqlite3.DatabaseError as error:
+        if not is_corruption(error):
+            raise
+        mend(context.home)
+        behind = True
     if not behind:
         return
     code = (

@@ -12,6 +12,7 @@ from db.runs.rows import Alarm, Score
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import CommandError, UsageError
 from fada_tui.cli.output import table
+from fada_tui.cli.reconciling import tick
 from fada_tui.cli.scoretext import alarm_words, value_text
 from fada_tui.text import printable
 
@@ -38,11 +39,10 @@ def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
 
 
 def show_scores(args: argparse.Namespace, context: Context) -> None:
-    from backends.jobs.reconcile import tick_and_wake
     from db.runs.queries import get_run, scores
     from db.tracker.queries import load_tracker
 
-    tick_and_wake(context.runs, context.home)
+    tick(context)
     if args.run is not None and get_run(context.runs, args.run) is None:
         raise UsageError(f"there is no run #{args.run}", hint="`fada jobs` lists them")
     if args.published:

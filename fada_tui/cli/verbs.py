@@ -12,6 +12,7 @@ from db.tracker.queries import find_models, nearest_names
 from db.tracker.rows import Model
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import ConflictError, UsageError
+from fada_tui.cli.reconciling import tick
 from fada_tui.text import printable
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ class Adder:
 
     def __call__(self, name: str, handler: Handler, text: str) -> argparse.ArgumentParser:
         def handle(args: argparse.Namespace, context: Context) -> int | None:
-            from backends.jobs.reconcile import tick_and_wake
-
-            tick_and_wake(context.runs, context.home)
+            tick(context)
             return handler(args, context)
 
         parser = self.verbs.add_parser(name, parents=[self.shared], help=text, description=text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from db.connect import SchemaTooNew, SchemaTooOld
 
+UNREADABLE = "the data cannot be read"
 OVERTAKEN = "a newer version of fada-tui has taken over here: quit (q) and open it again"
 
 

@@ -23,7 +23,7 @@ from db.runs.rows import MetricPoint
 from db.tracker.queries import load_tracker, refresh_tracker
 from db.versions import KNOWN
 from fada_tui.messages import NoteFileLoaded, ProposalsLoaded, RunLoaded, RunsLoaded, SourceFailed, TrackerLoaded
-from fada_tui.sources.trouble import OVERTAKEN
+from fada_tui.sources.trouble import OVERTAKEN, UNREADABLE
 from fada_tui.sources.views import Failure, RunList, RunView
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Watcher:
                     self._tracker.close()
                     self._runs.close()
                     newer = isinstance(error, SchemaTooNew)
-                    self._report(OVERTAKEN if newer else f"the data cannot be read: {error}")
+                    self._report(OVERTAKEN if newer else f"{UNREADABLE}: {error}")
                     pause = 1.0
                 self._wake.wait(max(POLL_S, pause) if self._trouble else POLL_S)
                 self._wake.clear()

@@ -1,8 +1,8 @@
 """Random kill -9 of panel, dispatcher, runners, workers and commands over a queue of real jobs; then all is checked.
 
 ``python tests/benchmarks/bench_faults.py --kills 300``. One JSON line; ``violations`` must be empty: every job in its
-right state, every complete event line in the index exactly once, no job twice at the same time, nothing called done
-that was not, and of each evaluation every answer, once.
+right state and without a process that it left, every complete event line in the index exactly once, no job twice at the
+same time, nothing called done that was not, and of each evaluation every answer, once.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from faults_evals import go_on, queue_evaluations, wrong_answers
 from terminal import Terminal
 
 from backends.jobs.errors import QueueError
+from backends.jobs.orphan import processes_of
 from backends.jobs.queue import resume
 from backends.jobs.reconcile import tick_and_wake
 from backends.jobs.reindex import reindex
@@ -209,6 +210,7 @@ def violations(chaos: Chaos, runs: list[Run]) -> list[str]:
     if missing := set(starts) - {run.id for run in runs}:
         found.append(f"jobs that ran are not in the index: {sorted(missing)}")
     found += [f"the panel ended by itself with {code}" for code in chaos.fallen]
+    found += [f"#{run.id} has left a process" for run in runs if processes_of(chaos.home.run_dir(run.id))]
     for run in runs:
         if run.kind == "run":
             found += [f"#{run.id} {text}" for text in wrong_state(run, chaos, starts[run.id], ends.get(run.id))]

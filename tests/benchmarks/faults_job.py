@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import random
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,17 @@ def append(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.write(descriptor, text.encode())
     os.close(descriptor)
+
+
+def leave_something(dice: float) -> None:
+    """Now and then a child in a session of its own, with the run's lock or without it: it must not outlive the run."""
+    if dice < 0.15 and os.fork() == 0:
+        os.setsid()
+        time.sleep(3600)
+        os._exit(0)
+    if 0.15 < dice < 0.3:
+        words = [sys.executable, "-c", "import time; time.sleep(3600)"]
+        subprocess.Popen(words, start_new_session=True)
 
 
 def main() -> None:
@@ -31,6 +43,7 @@ def main() -> None:
     append(folder / "starts", f"{run}\n")
     events = os.open(os.environ["FADA_EVENTS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     chance = random.Random()
+    leave_something(chance.random())
     for number in range(lines):
         metric = {"t": time.time(), "kind": "metric", "name": "n", "step": number, "value": number}
         os.write(events, (json.dumps(metric) + "\n").encode())

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -18,11 +19,11 @@ from backends.jobs import queue
 from backends.jobs.errors import QueueConflict, QueueError
 from backends.jobs.lock import is_held
 from backends.jobs.reindex import reindex
-from backends.jobs.store import read_attempt
+from backends.jobs.store import read_attempt, read_control
 from backends.jobs.submit import submit
 from db.connect import connect
 from db.home import Home
-from db.runs.queries import curve, get_run, list_runs, summary
+from db.runs.queries import curve, get_run, list_runs, runs_in_state, summary
 from db.runs.rows import Run
 
 Queue = Callable[..., int]
@@ -287,3 +288,40 @@ def test_a_cancelled_orphan_is_cancelled_not_lost(home: Home, queue_python: Queu
     queue.cancel(home, run_id, "enough")
     run = until(run_id)
     assert run.state == "cancelled" and run.reason is not None and run.reason.startswith("enough")
+
+
+def test_an_order_holds_however_often_it_is_changed(home: Home, queue_python: Queue) -> None:
+    """Halves of halves come to an end: then all are numbered anew."""
+    first, *others = (queue_python("pass", held=True) for _ in range(4))
+    one, other = others[1:]
+    for _ in range(80):
+        queue.move(home, other, one)
+        with closing(connect(home.runs_db)) as conn:
+            assert [run.id for run in runs_in_state(conn, "held")] == [first, others[0], other, one]
+        one, other = other, one
+
+
+def test_a_run_that_begins_while_it_is_held_is_not_called_held(
+    home: Home, queue_python: Queue, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = queue_python(SLEEP)
+    with closing(connect(home.runs_db)) as conn:
+        waiting = get_run(conn, run_id)
+        assert waiting is not None
+    until(run_id, running)
+    monkeypatch.setattr(queue, "need", lambda conn, number: replace(waiting, state="queued"))
+    with pytest.raises(QueueError, match="begun meanwhile"):
+        queue.hold(home, run_id)
+    assert not read_control(home.run_dir(run_id)).held
+
+
+def test_what_a_job_leaves_is_its_owners_alone(home: Home, until: Until) -> None:
+    before = os.umask(0)
+    try:
+        script = 'echo said; echo "{}" >> "$FADA_EVENTS"'
+        parts = {"kind": "run", "task": None, "title": "x", "command": ["sh", "-c", script], "after": []}
+        until(submit(home, parts))
+    finally:
+        os.umask(before)
+    shared = [path for path in home.root.rglob("*") if path.stat().st_mode & 0o077]
+    assert shared == [] and (home.run_dir(1) / "events.jsonl").read_text() == "{}\n"

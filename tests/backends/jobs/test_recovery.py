@@ -81,7 +81,7 @@ def test_a_home_that_is_moved_while_a_job_runs_has_its_end(
     end, moved = tmp_path / "end", Home(tmp_path / "moved")
     bye = """file.write('{"t": 1, "kind": "message", "text": "bye"}\\n')\nfile.close()\nexit(5)"""
     run_id = queue_python(waiting_for(end) + bye)
-    until(run_id, lambda run: running(run) and (home.run_dir(run_id) / "events.jsonl").exists())
+    until(run_id, lambda run: running(run) and (home.run_dir(run_id) / "events.jsonl").stat().st_size > 0)
     home.root.rename(moved.root)
     try:
         with closing(connect(moved.runs_db)) as conn:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 
 import pytest
 
 from backends.jobs.errors import QueueError
 from backends.jobs.store import run_ids
+from backends.jobs.submit import submit
 from db.home import Home
 from db.runs.rows import Run
 
@@ -30,3 +32,13 @@ def test_success_of_what_ended_badly_is_not_waited_for(home: Home, queue_python:
     assert until(queue_python("pass", after=[failed], after_any=True)).state == "done"
     done = until(queue_python("pass")).id
     assert until(queue_python("pass", after=[done])).state == "done"
+
+
+def test_what_could_not_be_queued_leaves_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise sqlite3.DatabaseError("disk image is malformed")
+
+    monkeypatch.setattr("backends.jobs.submit.insert_row", fails)
+    with pytest.raises(sqlite3.DatabaseError):
+        submit(home, {"kind": "run", "task": None, "title": "t", "command": ["true"], "after": []})
+    assert run_ids(home) == []
