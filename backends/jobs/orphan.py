@@ -36,8 +36,8 @@ def tend_orphan(conn: sqlite3.Connection, home: Home, run_id: int) -> None:
     folder = home.run_dir(run_id)
     control = read_control(folder)
     attempt = read_attempt(folder, control.attempt)
-    if attempt is None or attempt.ended is not None or not _is_orphan(attempt):
-        return
+    if attempt is None or attempt.ended is not None or attempt.job is not None or not _is_orphan(attempt):
+        return  # what an engine runs is ended by that engine
     if attempt.worker is None and is_held(folder / "lock"):
         # Its runner was killed between starting it and writing down which it is.
         _note_worker(conn, folder, control.attempt)

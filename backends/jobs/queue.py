@@ -1,20 +1,20 @@
-"""The queue as people use it: enqueue (see launch), cancel, hold, release, move, retry, resume, remove, wait."""
+"""The queue as people use it: enqueue (see launch), cancel, pause, retry, resume, wait; see order and removal too."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from backends.jobs import store
-from backends.jobs.disk import discard, no_room, set_aside
+from backends.jobs.disk import no_room
 from backends.jobs.engines.submission import read_submission
-from backends.jobs.errors import QueueConflict, QueueError
-from backends.jobs.ingest import forget, ingest
-from backends.jobs.inputs import check_inputs, users_of
+from backends.jobs.errors import QueueError
+from backends.jobs.ingest import ingest
+from backends.jobs.inputs import check_inputs
 from backends.jobs.launch import (
     enqueue_command,
     enqueue_demo,
@@ -23,15 +23,17 @@ from backends.jobs.launch import (
     reserved,
 )
 from backends.jobs.launch_finetune import enqueue_finetune
+from backends.jobs.order import hold, move, release
 from backends.jobs.reconcile import tick_and_wake
+from backends.jobs.removal import remove
 from backends.jobs.spawn import start_dispatcher
 from backends.jobs.state import derive
 from backends.jobs.submit import need, submit
 from db.connect import bump, connect, immediate
 from db.home import Home
 from db.runs.due import changing
-from db.runs.queries import runs_in_state, summary
-from db.runs.rows import END_STATES, WAITING_STATES, Run
+from db.runs.queries import summary
+from db.runs.rows import END_STATES, Run
 
 __all__ = [
     "QueueError",
@@ -136,73 +138,6 @@ def _set_paused(conn: sqlite3.Connection, home: Home, run_id: int, paused: bool)
     return False
 
 
-def hold(home: Home, run_id: int) -> list[str]:
-    """Keep a queued run from starting until it is released."""
-    return _change_waiting(home, run_id, "queued", "held", held=True)
-
-
-def release(home: Home, run_id: int) -> list[str]:
-    return _change_waiting(home, run_id, "held", "released", held=False)
-
-
-def _change_waiting(home: Home, run_id: int, state: str, word: str, **changes: Any) -> list[str]:
-    with closing(connect(home.runs_db)) as conn:
-        run = need(conn, run_id)
-        if run.state != state:
-            raise QueueError(f"run #{run_id} is {run.state}, not {state}")
-        with immediate(conn):
-            store.change_control(home.run_dir(run_id), **changes)
-            conn.execute("UPDATE runs SET reason = NULL WHERE id = ?", (run_id,))
-            bump(conn, "runs")
-        if _has_begun(conn, home, run_id) and changes["held"]:
-            with immediate(conn):
-                store.change_control(home.run_dir(run_id), held=False)
-            raise QueueError(f"run #{run_id} has begun meanwhile: it was not {word}")
-        tick_and_wake(conn, home)
-    return [f"#{run_id} {word}"]
-
-
-def _has_begun(conn: sqlite3.Connection, home: Home, run_id: int) -> bool:
-    """Whether the dispatcher was quicker; one that only tries is waited for."""
-    deadline = time.monotonic() + PAUSE_PATIENCE_S
-    while (now := ingest(conn, home, run_id)) == "starting" and time.monotonic() < deadline:
-        time.sleep(WAIT_POLL_S / 4)
-    return now not in WAITING_STATES
-
-
-def move(home: Home, run_id: int, before: int) -> list[str]:
-    """Put a waiting run right before another in the queue."""
-    with closing(connect(home.runs_db)) as conn:
-        for one in (run_id, before):
-            if not need(conn, one).is_waiting:
-                raise QueueError(f"run #{one} does not wait: only queued or held runs have an order")
-        if run_id == before:
-            raise QueueError(f"run #{run_id} cannot be moved before itself")
-        with immediate(conn):  # the order is read in it: of two who move at once, neither undoes the other
-            order = [run for run in runs_in_state(conn, "queued", "held") if run.id != run_id]
-            index = next((i for i, run in enumerate(order) if run.id == before), None)
-            if index is None:
-                raise QueueError(f"run #{before} does not wait any more")
-            changed = _positions(order, index, need(conn, run_id))
-            for one, position in changed.items():
-                store.change_control(home.run_dir(one), position=position)
-        for one in changed:
-            ingest(conn, home, one)
-    return [f"#{run_id} goes before #{before}"]
-
-
-def _positions(order: Sequence[Run], index: int, run: Run) -> dict[int, float]:
-    """New positions that put ``run`` before ``order[index]``: its own, or all where no number lies between two."""
-    high = order[index].position
-    low = order[index - 1].position if index else high - 2
-    middle = (low + high) / 2
-    if low < middle < high:
-        return {run.id: middle}
-    whole = [*order[:index], run, *order[index:]]
-    first = min(one.position for one in order)
-    return {one.id: first + place for place, one in enumerate(whole)}
-
-
 def retry(home: Home, run_id: int) -> int:
     """Queue a new run with the same spec; the new id."""
     with closing(connect(home.runs_db)) as conn:
@@ -290,77 +225,6 @@ def _still_stopping(home: Home, run: Run) -> None:
         f"run #{run_id} is still {doing}: it can be resumed when it has {when}",
         hint=f"`fada jobs` says `cancelled` then, and `fada resume {run_id}` goes on from there",
     )
-
-
-def remove(home: Home, run_id: int, force: bool = False) -> list[str]:
-    """Delete a finished run and its directory; its id is not used again.
-
-    Raises:
-        QueueConflict: Other runs were made from it, so they could not be repeated; ``force`` removes it all the same.
-        QueueError: It is not over, or a run that is not over needs it.
-    """
-    try:
-        return _remove(home, run_id, force)
-    except (sqlite3.OperationalError, OSError) as error:
-        if not no_room(error, home):
-            raise
-    # The index cannot be written, and what would make room is this: first the files, then what stands of them.
-    with closing(connect(home.runs_db, read_only=True)) as conn:
-        run = need(conn, run_id)
-        if derive(home.run_dir(run_id)).name not in END_STATES:
-            raise QueueError(f"run #{run_id} is {run.state}", hint=f"end it first: `fada cancel {run_id}`")
-        _check_unneeded(conn, home, run_id, force)
-    freed = discard(set_aside(home.run_dir(run_id)))
-    try:
-        _remove(home, run_id, force=True)
-    except (sqlite3.OperationalError, OSError):
-        return [f"#{run_id}: its files were removed, {freed / 1e6:.1f} MB freed; it is listed until there is more room"]
-    return [f"#{run_id} removed, {freed / 1e6:.1f} MB freed"]
-
-
-def _remove(home: Home, run_id: int, force: bool) -> list[str]:
-    """See :func:`remove`."""
-    with closing(connect(home.runs_db)) as conn:
-        ingest(conn, home, run_id)
-        run = need(conn, run_id)
-        if not run.is_over:
-            raise QueueError(f"run #{run_id} is {run.state}", hint=f"end it first: `fada cancel {run_id}`")
-        folder = home.run_dir(run_id)
-        # What is looked at and the removal are one step: nobody can resume it, or queue what needs it, in between.
-        # In two commits, so that whoever comes after a kill looks at a run whose directory is gone.
-        with changing(conn, run_id):
-            _check_unneeded(conn, home, run_id, force)
-            # What a kill leaves half removed must not look like a run that has yet to start.
-            aside = set_aside(folder) if folder.is_dir() else None
-            forget(conn, run_id)
-            conn.execute("DELETE FROM runs WHERE id = ?", (run_id,))
-            bump(conn, "runs", "scores")
-    freed = discard(aside) if aside is not None else 0
-    return [f"#{run_id} removed, {freed / 1e6:.1f} MB freed"]
-
-
-def _check_unneeded(conn: sqlite3.Connection, home: Home, run_id: int, force: bool) -> None:
-    """See :func:`remove`."""
-    run = need(conn, run_id)
-    if not run.is_over or derive(home.run_dir(run_id)).name not in END_STATES:
-        raise QueueError(f"run #{run_id} is not over", hint=f"end it first: `fada cancel {run_id}`")
-    rows = conn.execute(
-        "SELECT d.run FROM dependencies d JOIN runs r ON r.id = d.run WHERE d.parent = ? AND r.state IN "
-        "('queued', 'held')",
-        (run_id,),
-    )
-    waiting = [row[0] for row in rows]
-    if waiting:
-        raise QueueError(f"run #{run_id} is waited for by #{waiting[0]}", hint=f"`fada cancel {waiting[0]}` first")
-    live, over = users_of(conn, home, run_id)
-    if live:
-        raise QueueError(f"run #{run_id} is needed by #{live[0]}", hint=f"end it first: `fada cancel {live[0]}`")
-    if over and not force:
-        names = ", ".join(f"#{one}" for one in over)
-        raise QueueConflict(
-            f"{names} used what run #{run_id} left and could not be repeated without it",
-            hint=f"`fada rm {run_id} --force` removes it all the same",
-        )
 
 
 def wait(home: Home, run_ids: Iterable[int], on_change: Callable[[list[Run]], None] | None = None) -> list[Run]:

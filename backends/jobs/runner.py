@@ -71,7 +71,7 @@ class Runner:
         if control.cancel is not None:
             self._end(replace(self._attempt, ended=time.time(), cancelled=control.cancel))
             return
-        if self._attempt.number > 1:
+        if self._attempt.number > 1 and self._lock is not None:
             end_leftovers_of(self._folder)  # of an earlier attempt whose runner died
         make_own(self._folder / "events.jsonl")  # a command that made it would let others read it
         end_torn_line(self._folder / "events.jsonl")

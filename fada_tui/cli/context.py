@@ -45,6 +45,8 @@ class Context:
     json: bool = False
     look_only: bool = False
     """Nothing can be written: the databases are read as they stand."""
+    mends: bool = True
+    """A damaged index is made again as soon as it is noticed; who only examines leaves it."""
     _said: set[str] = field(default_factory=set)
 
     @cached_property
@@ -86,7 +88,7 @@ class Context:
         from backends.jobs.reindex import mend
 
         try:
-            kept = None if self.home.is_read_only() else mend(self.home)
+            kept = mend(self.home) if self.mends and not self.home.is_read_only() else None
         except (OSError, sqlite3.Error):
             return False
         if kept is not None:

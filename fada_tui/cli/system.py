@@ -36,6 +36,7 @@ def show_doctor(args: argparse.Namespace, context: Context) -> None:
     """What is found, what is missing, and how to mend it."""
     from fada_tui.cli.checks import all_checks
 
+    context.mends = False
     checks = all_checks(context)
     marks = {"ok": "ok", "warn": "WARN", "missing": "MISSING"}
 

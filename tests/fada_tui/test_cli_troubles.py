@@ -90,7 +90,7 @@ def fill(home: Home, tmp_path: Path) -> Iterator[Callable[[], Path]]:
         pytest.skip("a small disk cannot be mounted here: the full disk was not tried")
 
     def until_full() -> Path:
-        with suppress(OSError), (disk / "filler").open("wb", buffering=0) as file:
+        with suppress(OSError), (disk / "filler").open("ab", buffering=0) as file:
             while True:
                 file.write(b"x" * 1024)
         return disk / "filler"
@@ -111,9 +111,11 @@ def test_a_full_disk_can_be_looked_at_and_room_be_made(
     for words in (["jobs"], ["job", str(first)], ["disk"], ["models"], ["log", str(first)]):
         assert fada(home, *words) == 0, words
     for words in (["run", "--", "true"], ["done", "1"], ["tag", str(first), "x"], ["reindex"]):
+        fill()  # what the last command has left
         assert fada(home, *words) == 1, words
         assert "the disk is full" in capsys.readouterr().err
     before = len(list(home.runs.iterdir()))
+    fill()
     assert fada(home, "rm", str(first)) == 0
     assert "freed" in capsys.readouterr().out and not home.run_dir(first).exists()
     filler.unlink()

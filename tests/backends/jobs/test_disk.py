@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.jobs import queue, store
+from backends.jobs import queue, removal, store
 from backends.jobs.disk import (
     WHOLE,
     bytes_of,
@@ -175,14 +175,14 @@ def test_a_run_that_was_resumed_meanwhile_is_not_removed(
     home: Home, runs_conn: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = make_run(home, runs_conn)
-    real = queue.ingest
+    real = removal.ingest
 
     def ingest_then_resume(conn: sqlite3.Connection, where: Home, number: int) -> str | None:
         state = real(conn, where, number)
         store.change_control(where.run_dir(number), attempt=2)
         return state
 
-    monkeypatch.setattr(queue, "ingest", ingest_then_resume)
+    monkeypatch.setattr(removal, "ingest", ingest_then_resume)
     with pytest.raises(QueueError, match="is not over"):
         queue.remove(home, run_id)
     assert home.run_dir(run_id).is_dir() and get_run(runs_conn, run_id) is not None
@@ -200,7 +200,7 @@ def test_a_removal_that_is_killed_leaves_nothing_that_looks_whole(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(queue, "forget", killed)  # between the renaming and the commit
+        patch.setattr(removal, "forget", killed)  # between the renaming and the commit
         with pytest.raises(Killed):
             queue.remove(home, run_id)
     assert not home.run_dir(run_id).exists()

@@ -309,7 +309,7 @@ def test_a_run_that_begins_while_it_is_held_is_not_called_held(
         waiting = get_run(conn, run_id)
         assert waiting is not None
     until(run_id, running)
-    monkeypatch.setattr(queue, "need", lambda conn, number: replace(waiting, state="queued"))
+    monkeypatch.setattr("backends.jobs.order.need", lambda conn, number: replace(waiting, state="queued"))
     with pytest.raises(QueueError, match="begun meanwhile"):
         queue.hold(home, run_id)
     assert not read_control(home.run_dir(run_id)).held
