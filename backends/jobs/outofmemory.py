@@ -1,8 +1,10 @@
-"""The one retry after memory ran out: how much more to reserve, and how much less to ask at once. Pure."""
+"""The one retry after memory ran out: how much more to reserve, and how much less to ask at once."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from backends.jobs.settings import TRAINING
@@ -11,6 +13,7 @@ from backends.jobs.store import Attempt, Control
 GROWTH = 1.25
 _KINDS = ("eval", "finetune", "convert")
 """Jobs that go on where they stopped; of a command of one's own nothing is guessed."""
+_VMSTAT = Path("/proc/vmstat")
 ERROR = "out_of_memory"
 """``error`` in a worker's `failed` event."""
 
@@ -18,6 +21,24 @@ ERROR = "out_of_memory"
 def ran_out(spec: Mapping[str, Any], last_event: Mapping[str, Any]) -> bool:
     """Whether our own worker's last word is that memory ran out."""
     return spec.get("kind") in _KINDS and last_event.get("kind") == "failed" and last_event.get("error") == ERROR
+
+
+def oom_kills() -> int:
+    """How many processes the kernel has ended since boot because memory ran out; 0 where it does not say."""
+    try:
+        lines = _VMSTAT.read_text(encoding="ascii").splitlines()
+        return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def was_killed(spec: Mapping[str, Any], ended: Attempt, kills: int) -> bool:
+    """Whether the kernel ended our own worker because the host's memory ran out: it could say no last word.
+
+    Args:
+        kills: How many processes it ended for that reason while the worker ran.
+    """
+    return spec.get("kind") in _KINDS and ended.signal == signal.SIGKILL and kills > 0
 
 
 def once_more(spec: Mapping[str, Any], control: Control, ended: Attempt) -> dict[str, Any] | None:

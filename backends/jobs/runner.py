@@ -61,6 +61,7 @@ class Runner:
         self._term_at: float | None = None
         self._written = True
         self._peak = 0
+        self._oom_kills = outofmemory.oom_kills()
         self._clock = RunClock()
         self._max_seconds = max_seconds(self._spec)
         self._log_bytes: int | None = log_bytes(home.config)
@@ -122,7 +123,10 @@ class Runner:
         """After out of memory: the wish for another attempt is on disk before this one's end is, so neither is lost."""
         if ended.exit_code == 0 or ended.cancelled or ended.reason:
             return
-        if not outofmemory.ran_out(self._spec, last_event(self._folder)):
+        killed = outofmemory.was_killed(self._spec, ended, outofmemory.oom_kills() - self._oom_kills)
+        if killed:
+            self._say("error", "the system ended it because the host's memory ran out")
+        elif not outofmemory.ran_out(self._spec, last_event(self._folder)):
             return
         try:
             # Serialises those who change the control file, whatever version of the program has made the index.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sqlite3
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from db.filesystem import is_full
@@ -156,8 +158,9 @@ def show_log(args: argparse.Namespace, context: Context) -> None:
             return
         if not data:
             time.sleep(FOLLOW_POLL_S)
-        if not context.home.is_read_only():
-            ingest(context.runs, context.home, args.id)
+        if not context.look_only:
+            with suppress(sqlite3.OperationalError):  # the disk is full: the log is shown all the same
+                ingest(context.runs, context.home, args.id)
         run = get_run(context.runs, args.id)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from db.home import Home
 
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 
 
 class Tmux:

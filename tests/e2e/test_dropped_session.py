@@ -26,7 +26,7 @@ from db.runs.queries import get_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-PATIENCE_S = 90.0
+PATIENCE_S = 240.0
 
 
 class Ssh:

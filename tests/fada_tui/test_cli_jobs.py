@@ -125,7 +125,7 @@ def test_work_on_the_queue(fada: Fada, tmp_path: Path) -> None:
 
 def test_pause_resume_and_stop_with_plain_words(fada: Fada) -> None:
     fada("run", "--max-time", "2h", *python("import time; time.sleep(300)"))
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while fada("job", "1")[1]["state"] != "running":
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -21,7 +21,7 @@ def test_queued_work_without_a_dispatcher_is_started(home: Home) -> None:
     store.create(home, run_id, freeze({"id": run_id, "kind": "run", "task": None, "title": "t", "command": words}))
     with closing(connect(home.runs_db)) as conn:
         adopt(conn, home, run_id)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while (run := get_run(conn, run_id)) is None or not run.is_over:
             assert time.monotonic() < deadline
             look(conn, home)

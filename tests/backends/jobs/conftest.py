@@ -18,7 +18,7 @@ from db.home import Home
 from db.runs.queries import get_run
 from db.runs.rows import Run
 
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 
 FAULT = """
 import backends.work

@@ -30,7 +30,7 @@ Until = Callable[..., Run]
 
 
 def soon(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not condition():
         assert time.monotonic() < deadline, "it never came to be so"
         time.sleep(0.05)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import closing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 
@@ -126,3 +129,42 @@ def test_a_command_that_speaks_of_memory_is_not_tried_again(
     assert (run.state, run.attempt) == ("failed", 1)
     with closing(connect(home.runs_db)) as conn:
         assert get_run(conn, run.id) == run
+
+
+@pytest.fixture
+def small_memory() -> Iterator[Path]:
+    """A control group with 96 MiB, for a process that writes its number into the file ``cgroup.procs``."""
+    for folder, limit in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")):
+        group = Path(folder, f"fada-test-{os.getpid()}")
+        with suppress(OSError):
+            group.mkdir()
+            if (group / limit).exists():
+                (group / limit).write_text(str(96 << 20))
+                yield group
+                with suppress(OSError):
+                    group.rmdir()
+                return
+            group.rmdir()
+    pytest.skip("no memory control group can be made here: the kernel's own killing was not tried")
+
+
+def test_a_worker_that_the_kernel_kills_for_memory_is_tried_once_more(
+    home: Home, queue_eval: Callable[..., int], until: Until, small_memory: Path, tmp_path: Path
+) -> None:
+    hungry = tmp_path / "hungry.py"
+    hungry.write_text(
+        f"import os\nopen({str(small_memory / 'cgroup.procs')!r}, 'w').write(str(os.getpid()))\n"
+        "held = [bytearray(b'x' * (16 << 20)) for _ in range(64)]\n"
+    )
+    run = until(queue_eval(f"if job.attempt == 1: exec(open({str(hungry)!r}).read())"))
+    first = read_attempt(home.run_dir(run.id), 1)
+    assert first is not None and first.signal == signal.SIGKILL
+    assert (run.state, run.attempt) == ("done", 2)
+    with closing(connect(home.runs_db)) as conn:
+        said = [one.text for one in messages(conn, run.id) if one.level in ("error", "warning")]
+    assert "memory ran out" in said[0] and "tried once more" in said[1]
+
+
+def test_a_worker_that_a_person_kills_is_not_tried_again(queue_eval: Callable[..., int], until: Until) -> None:
+    run = until(queue_eval("import os; os.kill(os.getpid(), 9)"))
+    assert (run.state, run.attempt, run.signal) == ("failed", 1, 9)

@@ -193,7 +193,7 @@ def test_a_full_disk_is_waited_for_and_nothing_is_invented(
 
 
 def patience(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while True:
         with suppress(FileNotFoundError):
             if condition():
