@@ -16,7 +16,6 @@ from db.migrate import needs_preparing
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import CommandError, UsageError
 from fada_tui.cli.output import print_text
-from fada_tui.sources.reconciler import mend
 
 
 def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser) -> None:
@@ -68,6 +67,8 @@ def _prepare(context: Context) -> None:
     except sqlite3.DatabaseError as error:
         if not is_corruption(error):
             raise
+        from fada_tui.sources.reconciler import mend
+
         mend(context.home)
         behind = True
     if not behind:
