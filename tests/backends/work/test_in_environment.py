@@ -28,7 +28,7 @@ from tests.conftest import end_processes
 
 NAME = "transformers-4.51"
 PATIENCE_S = 120.0
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("environment")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("environment")]
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,7 @@ code is on no machine that these tests ran on; a family counts as seen where a t
 asked in the way that family is asked, from `fada eval` to the scores.
 
 """
-BESIDE = " `{module}` of its makers has to be copied beside the weights of {models}.\n"
+BESIDE = "`{module}` of its makers has to be copied beside the weights of {models}.\n"
 
 
 def document(catalog: Catalog, seen: Seen, environments: Mapping[str, Sequence[str]]) -> str:
@@ -103,7 +103,7 @@ def _environments(catalog: Catalog, seen: Seen, environments: Mapping[str, Seque
         if family.beside
     )
     table = _line("environment", "for", "seen") + _line("---", "---", "---") + "".join(rows)
-    return f"{ENVIRONMENTS}{asked}{unseen}{beside.lstrip()}\n{table}"
+    return f"{ENVIRONMENTS}{asked}{unseen}{beside}\n{table}"
 
 
 def _names(entries: Iterable[Entry]) -> str:
