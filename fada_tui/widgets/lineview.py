@@ -21,10 +21,11 @@ _KEPT = 500
 """Lines that are remembered as drawn before those out of sight are forgotten."""
 
 
-class LineView(ScrollView, can_focus=True):
+class LineView(ScrollView, can_focus=True, inherit_bindings=False):
     """Rows from :meth:`build`, which a subclass writes. A row with a key can be chosen.
 
-    With no row that can be chosen the arrows scroll.
+    With no row that can be chosen the arrows scroll. The keys are those of its screen: Textual's own would scroll
+    where they should move the cursor.
     """
 
     ALLOW_SELECT = False

@@ -434,3 +434,19 @@ async def test_a_note_that_changes_on_disk_is_told_once_with_the_key_that_syncs(
         await pilot.press("space")
         await until(pilot, lambda: app.dashboard.top.note_file.state == "both")  # type: ignore[union-attr]
         assert "changed on disk" not in screen_text(app)
+
+
+async def test_arrows_move_the_cursor_also_where_the_list_is_longer_than_the_pane(
+    panel_home: Home, until: Until
+) -> None:
+    app = PanelApp(panel_home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: loaded(app))
+        pane = app.dashboard.tracker
+        assert len(pane.rows) > pane.size.height
+        await pilot.press("down", "down")
+        assert pane.key == "model:Sonomate"
+        await pilot.press("end", "up")
+        assert pane.key == "item:13"
+        await pilot.press("home")
+        assert pane.cursor == 0
