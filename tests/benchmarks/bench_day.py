@@ -6,7 +6,6 @@ Arguments: --samples 86400 (a tenth of a day unless given), --log-bytes 10737418
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import sys
 import tempfile
@@ -20,8 +19,8 @@ from terminal import Terminal
 
 from backends.telemetry.sample import Gpu, Host, Telemetry
 from db.home import Home
+from fada_tui import app
 from fada_tui.app import PanelApp
-from fada_tui.messages import TelemetryLoaded
 from fada_tui.sources.views import TelemetryView
 
 JOBS, KEPT, GIB = 100, 600, 1 << 30
@@ -45,24 +44,23 @@ def sample_at(second: int) -> Telemetry:
 
 
 class Day(PanelApp):
-    """Samples come as fast as they are drawn; resident bytes are written to a file as they come."""
+    """Samples come as fast as they are taken in; resident bytes are written to a file as they come."""
+
+    CSS_PATH = Path(app.__file__).with_name("app.tcss")
 
     def __init__(self, home: Home, samples: int, told: Path) -> None:
         super().__init__(home)
         self.samples, self.told = samples, told
 
     def _start_others(self) -> None:
-        threading.Thread(target=self._play, args=(asyncio.get_running_loop(),), daemon=True).start()
+        threading.Thread(target=self._play, daemon=True).start()
 
-    def _play(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _play(self) -> None:
         kept: deque[Telemetry] = deque(maxlen=KEPT)
         process = psutil.Process()
         for second in range(self.samples):
             kept.append(sample_at(second))
-            drawn = threading.Event()
-            self.post_message(TelemetryLoaded(TelemetryView(tuple(kept))))
-            loop.call_soon_threadsafe(self.call_after_refresh, drawn.set)
-            drawn.wait(5)
+            self.call_from_thread(self.dashboard.show_telemetry, TelemetryView(tuple(kept)))
             if second == FIRST or second % 1000 == 999:
                 self.told.write_text(json.dumps({"second": second, "rss": process.memory_info().rss}))
 
@@ -104,12 +102,13 @@ def watch(terminal: Terminal, told: Path, samples: int) -> tuple[int, int]:
     first = last = 0
     while True:
         terminal.read_for(0.5)
+        assert terminal.process.poll() is None, "the panel has ended"
         try:
             seen = json.loads(told.read_text())
         except (OSError, ValueError):
             continue
         first, last = first or seen["rss"], seen["rss"]
-        if seen["second"] >= samples - 1000 or terminal.process.poll() is not None:
+        if seen["second"] >= samples - 1000:
             return first, last
 
 

@@ -151,9 +151,8 @@ def main() -> None:
         with writing(home) as runs:
             pace = lines_per_s(home, runs)
             figure("metrics into the index from four jobs", pace, "lines/s", "what they write", JOBS * PER_SECOND)
-            for at, which in enumerate(("p50", "p99")):
-                taken = key_delays_ms(panel)[at]
-                figure(f"panel, ? to the help beside four jobs, {which}", taken, "ms", "nothing running", quiet_ms[at])
+            for which, taken, quiet in zip(("p50", "p99"), key_delays_ms(panel), quiet_ms, strict=True):
+                figure(f"panel, ? to the help beside four jobs, {which}", taken, "ms", "nothing running", quiet)
             for which, taken, goal in zip(("p50", "p99"), paint_delays_ms(panel), (20, 60), strict=True):
                 figure(f"panel, key to first paint beside four jobs, {which}", taken, "ms", "goal", goal)
             figure("panel, nobody at it, beside four jobs", panel_share(panel), "% of a core", "idle", quiet_share)
