@@ -15,7 +15,7 @@ HAS_GPU := $(shell nvidia-smi -L >/dev/null 2>&1 && echo yes)
 comma := ,
 EXTRAS := $(if $(HAS_GPU),gpu,train)$(comma)api$(comma)test
 
-.PHONY: help run demo test setup bench docs docs-gpu check clean
+.PHONY: help run demo test setup bench docs docs-gpu pictures check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ docs-gpu: $(STAMP) ## write docs/gpu.md from what the tests see on an NVIDIA car
 	@rm -rf .seen && mkdir .seen
 	FADA_GPU_SEEN=$(CURDIR)/.seen $(BIN)/python -m pytest tests/gpu
 	@$(BIN)/python -P tests/gpu/table.py docs/gpu.md .seen && rm -rf .seen
+
+pictures: $(STAMP) ## take the README's pictures anew, from a real run of the demo
+	@$(BIN)/python -P docs/take_pictures.py
 
 check: $(STAMP) ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -57,6 +57,11 @@ class Home:
         return self.root / "dispatcher.log"
 
     @property
+    def greeted(self) -> Path:
+        """There once the panel has been opened: the first page is shown once."""
+        return self.root / ".greeted"
+
+    @property
     def image_hashes(self) -> Path:
         """What images look like, by data set: made again where it is missing."""
         return self.root / "cache" / "hashes"

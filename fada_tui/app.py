@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
@@ -22,8 +23,12 @@ from textual.worker import Worker
 
 from db.home import Home
 from fada_tui.cells import CellUpdate, Painter, wants_diff
+from fada_tui.commands.keymap import with_keys
 from fada_tui.commands.provider import PanelCommands
+from fada_tui.commands.table import TABLE, Commands
 from fada_tui.commands.telling import toast
+from fada_tui.config import read_config
+from fada_tui.journal import Journal, Said
 from fada_tui.messages import (
     NoteFileLoaded,
     ProposalsLoaded,
@@ -41,12 +46,20 @@ from fada_tui.screens.toosmall import MINIMUM, TooSmall
 from fada_tui.sources.trouble import UNREADABLE
 from fada_tui.sources.upgrade import Guard, Overtaken
 from fada_tui.sources.views import RunList, TelemetryView
+from fada_tui.widgets.palettes import PALETTES
 from fada_tui.widgets.status import parting_words
-from fada_tui.widgets.theme import fada_theme
+from fada_tui.widgets.theme import as_textual
 
 RECONCILE_S = 2.0
 LATEST_S = 1.0
 """After this long the panel is shown and all sources run, tracker or not."""
+
+
+def _remember(config: Path, theme: str) -> list[str]:
+    from fada_tui.config import remember_theme
+
+    remember_theme(config, theme)
+    return [f"{theme}; kept in {config.name}"]
 
 
 class PanelApp(App[str]):
@@ -56,6 +69,7 @@ class PanelApp(App[str]):
         home: Whose tracker and runs.
         live: Watch the databases and sample the machine; tests hand in data by message instead.
         start: A run to show at first.
+        greet: Show the first page beside the tracker until a key is pressed.
         replay: A record of telemetry to show instead of this machine as it is.
         speed: How many of its seconds are played in one.
     """
@@ -77,6 +91,7 @@ class PanelApp(App[str]):
         *,
         live: bool = True,
         start: int | None = None,
+        greet: bool = False,
         replay: Path | None = None,
         speed: float = 1.0,
     ) -> None:
@@ -84,9 +99,13 @@ class PanelApp(App[str]):
         self.home = home
         self.live = live
         self.runs = RunList()
-        self.dashboard = Dashboard()
+        self.config = read_config(home.config)
+        table, problems = with_keys(TABLE, self.config.keys)
+        self._problems = (*self.config.problems, *problems)
+        self.dashboard = Dashboard(Commands(table))
         self.leaving = False
         self._start = start
+        self._greet = greet
         self._replay = replay
         self._speed = speed
         self.painter = Painter() if wants_diff(home.config) else None
@@ -104,8 +123,10 @@ class PanelApp(App[str]):
         """What had the focus when a key came."""
         self._told_done = False
         """The last toast said that something was done."""
-        self.register_theme(fada_theme())
-        self.theme = "fada"
+        self._journal = Journal()
+        for palette in PALETTES.values():
+            self.register_theme(as_textual(palette))
+        self.theme = self.config.theme or "dark"
         self.animation_level = "none"
 
     def get_driver_class(self) -> type[Driver]:
@@ -126,6 +147,10 @@ class PanelApp(App[str]):
             # Textual would die at once and leave the alternate screen and mouse reports on.
             for number in (signal.SIGHUP, signal.SIGTERM):
                 loop.add_signal_handler(number, self._ended_by, number)
+        if self._greet:
+            self.dashboard.greet(True)
+        if self._problems:
+            self.notify("\n".join(self._problems), title="config.toml", severity="warning", markup=False, timeout=12)
         if self.live:
             self._watch()
             # At the latest: a tracker that cannot be read never comes.
@@ -170,6 +195,10 @@ class PanelApp(App[str]):
 
         They were on their way to what had the focus before: they come back from there unused, and are sent on.
         """
+        if self._greet and isinstance(event, events.Key | events.MouseDown):
+            # It has been seen; the key does what it does.
+            self._greet = False
+            self.dashboard.greet(False)
         if isinstance(event, events.Key):
             here = self.focused or self.screen
             if not event.is_forwarded:
@@ -196,8 +225,24 @@ class PanelApp(App[str]):
     ) -> None:
         """What is said of models holds their names: it is made safe here, for all who say something."""
         self._told_done = False
+        self._journal.add(Said(title, message, severity))
+        self.dashboard.top.errors = self._journal.unread
         title, message = toast(title, message)
         super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
+
+    def read_journal(self) -> Sequence[Said]:
+        """Everything that was said, the newest first."""
+        said = self._journal.read()
+        self.dashboard.top.errors = 0
+        return said
+
+    def wear(self, place: int | None) -> None:
+        """Keep the theme at this place of the palettes, also for the next time."""
+        if place is None:
+            return
+        name = tuple(PALETTES)[place]
+        self.theme = name
+        self.start_task("Theme", partial(_remember, self.home.config, name))
 
     def _ended_by(self, number: signal.Signals) -> None:
         self.exit(return_code=128 + number, result=self.parting_words())

@@ -60,6 +60,11 @@ def refresh_tracker(conn: sqlite3.Connection, old: Tracker) -> Tracker:
         return Tracker(old.title, tuple(sections), old.items if items == old.items else items, revision, structure)
 
 
+def model_names(conn: sqlite3.Connection) -> list[str]:
+    """The models that the note has, in its order."""
+    return [str(name) for (name,) in conn.execute("SELECT name FROM models WHERE absent = 0 ORDER BY position, id")]
+
+
 def find_models(conn: sqlite3.Connection, name: str) -> list[Model]:
     """The models that a name means; the first rule that finds any wins.
 

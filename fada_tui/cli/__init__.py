@@ -29,6 +29,7 @@ class _Parser(argparse.ArgumentParser):
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line. Every handler is ``args.handler(args, context)``, returning nothing."""
     from fada_tui.cli import (
+        completion,
         convert,
         demo,
         disk,
@@ -39,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
         gpu,
         imports,
         jobs,
+        keys,
         labels,
         launch,
         leaderboard,
@@ -74,6 +76,8 @@ def build_parser() -> argparse.ArgumentParser:
         estimate,
         gpu,
         system,
+        keys,
+        completion,
     ):
         module.register(verbs, shared)
     parser.set_defaults(handler=panel.open_panel)
@@ -93,6 +97,10 @@ def _shared() -> argparse.ArgumentParser:
 
 def _parse(words: list[str]) -> argparse.Namespace:
     """The panel, where nothing else is asked for, does not wait until the modules of all verbs are imported."""
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks what could stand there
+        from fada_tui.cli.completion import answer
+
+        answer(build_parser())
     args, verb = _shared().parse_known_args(words)
     if verb:
         return build_parser().parse_args(words)

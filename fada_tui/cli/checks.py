@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import sqlite3
 import stat
@@ -17,17 +16,17 @@ from collections.abc import Iterator
 from contextlib import closing
 from importlib import metadata
 from pathlib import Path
-from typing import Literal, TypedDict
 
 from db.connect import connect
 from db.filesystem import is_network, kind_of
 from db.versions import KNOWN
+from fada_tui.cli.check import Check, made
+from fada_tui.cli.checksettings import settings_checks
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import CommandError
 from fada_tui.cli.exportchecks import export_checks
 from fada_tui.format import count, size
 
-State = Literal["ok", "warn", "missing"]
 _OLDEST_SQLITE = (3, 24, 0)
 """The first with UPSERT."""
 _LITTLE_DISK = 10 * 2**30
@@ -35,15 +34,6 @@ _EXTRAS = {
     "eval": "nothing can be evaluated",
     "train": "nothing can be fine-tuned",
 }
-
-
-class Check(TypedDict):
-    """One line of the report; the hint is None where nothing is to be done."""
-
-    check: str
-    state: State
-    detail: str
-    hint: str | None
 
 
 def all_checks(context: Context) -> list[Check]:
@@ -65,33 +55,29 @@ def all_checks(context: Context) -> list[Check]:
         _terminal(),
         _clock(context.home.root),
         _survival(),
-        *_hooks(context.home.config),
+        *settings_checks(context.home.config),
         *_engines(context),
     ]
 
 
-def _check(name: str, state: State, detail: str, hint: str | None = None) -> Check:
-    return {"check": name, "state": state, "detail": detail, "hint": hint}
-
-
 def _python() -> Check:
-    return _check("python", "ok", f"{sys.version.split()[0]} at {sys.executable}")
+    return made("python", "ok", f"{sys.version.split()[0]} at {sys.executable}")
 
 
 def _packages() -> Iterator[Check]:
     try:
         requirements = metadata.requires("fada-tui") or []
     except metadata.PackageNotFoundError:
-        yield _check("packages", "warn", "fada-tui is not installed, only run from its folder", "run `make setup`")
+        yield made("packages", "warn", "fada-tui is not installed, only run from its folder", "run `make setup`")
         return
     for extra, loss in ({"": "the panel cannot run"} | _EXTRAS).items():
         found, absent = _look_up(requirements, extra)
         name = f"packages for {extra}" if extra else "packages"
         if absent:
             hint = f"pip install 'fada-tui[{extra}]', or `make setup`" if extra else "run `make setup`"
-            yield _check(name, "missing", f"without {', '.join(absent)} {loss}", hint)
+            yield made(name, "missing", f"without {', '.join(absent)} {loss}", hint)
         else:
-            yield _check(name, "ok", ", ".join(found))
+            yield made(name, "ok", ", ".join(found))
 
 
 def _look_up(requirements: list[str], extra: str) -> tuple[list[str], list[str]]:
@@ -116,14 +102,14 @@ def _driver(context: Context) -> Iterator[Check]:
         sample = sampler.sample()
     if not sample.gpus:
         hint = "jobs run on the CPU; for an NVIDIA card install its driver (`nvidia-smi` must work)"
-        yield _check("NVIDIA driver", "missing", sample.reason or "no card", hint)
+        yield made("NVIDIA driver", "missing", sample.reason or "no card", hint)
         return
     for gpu in sample.gpus:
         name = f"GPU {gpu.index}"
         if gpu.reason:
-            yield _check(name, "warn", gpu.reason, "jobs on it will fail until it is back")
+            yield made(name, "warn", gpu.reason, "jobs on it will fail until it is back")
         else:
-            yield _check(name, "ok", f"{gpu.name}, {size(gpu.memory_total)}, driver {sample.driver or 'unknown'}")
+            yield made(name, "ok", f"{gpu.name}, {size(gpu.memory_total)}, driver {sample.driver or 'unknown'}")
     yield from _card_packages()
 
 
@@ -136,12 +122,12 @@ def _card_packages() -> Iterator[Check]:
         return
     if absent:
         hint = "pip install 'fada-tui[gpu]', or `make setup`"
-        yield _check("packages for gpu", "warn", f"without {', '.join(absent)} training is slower", hint)
+        yield made("packages for gpu", "warn", f"without {', '.join(absent)} training is slower", hint)
     else:
-        yield _check("packages for gpu", "ok", ", ".join(found))
+        yield made("packages for gpu", "ok", ", ".join(found))
     yield _unsloth()
     if "+cpu" in torch:
-        yield _check("torch for the card", "warn", f"torch {torch} knows no card", "install torch's CUDA build")
+        yield made("torch for the card", "warn", f"torch {torch} knows no card", "install torch's CUDA build")
 
 
 def _unsloth() -> Check:
@@ -150,8 +136,8 @@ def _unsloth() -> Check:
 
     missing = packages_missing()
     if missing:
-        return _check("unsloth", "warn", f"{missing}: fine-tunes go through PEFT, slower and with more VRAM", HINT)
-    return _check("unsloth", "ok", f"{metadata.version('unsloth')}, every package in a version that it takes")
+        return made("unsloth", "warn", f"{missing}: fine-tunes go through PEFT, slower and with more VRAM", HINT)
+    return made("unsloth", "ok", f"{metadata.version('unsloth')}, every package in a version that it takes")
 
 
 def _home_ready(context: Context) -> Check:
@@ -159,19 +145,19 @@ def _home_ready(context: Context) -> Check:
     try:
         context.prepare()
     except CommandError as error:
-        return _check("home", "missing", error.message, error.hint if error.hint != "see `fada doctor`" else None)
+        return made("home", "missing", error.message, error.hint if error.hint != "see `fada doctor`" else None)
     mode = stat.S_IMODE(root.stat().st_mode)
     if mode & 0o022:
-        return _check("home", "warn", f"{root} can be written by others ({mode:o})", f"chmod 700 {root}")
-    return _check("home", "ok", f"{root}, writable")
+        return made("home", "warn", f"{root} can be written by others ({mode:o})", f"chmod 700 {root}")
+    return made("home", "ok", f"{root}, writable")
 
 
 def _file_system(root: Path) -> Check:
     kind = kind_of(root)
     if is_network(kind):
         hint = "keep HOME on a local disk: --home DIR or FADA_HOME (data and models may stay where they are)"
-        return _check("file system", "warn", f"{kind}: locks and SQLite are not safe over a network", hint)
-    return _check("file system", "ok", f"{kind or 'unknown'}, local")
+        return made("file system", "warn", f"{kind}: locks and SQLite are not safe over a network", hint)
+    return made("file system", "ok", f"{kind or 'unknown'}, local")
 
 
 def _disk(root: Path) -> Check:
@@ -179,17 +165,17 @@ def _disk(root: Path) -> Check:
 
     free = disk_free(root)
     if free < _LITTLE_DISK:
-        return _check("disk", "warn", f"{size(free)} free", "`fada where` shows what takes the room")
-    return _check("disk", "ok", f"{size(free)} free")
+        return made("disk", "warn", f"{size(free)} free", "`fada where` shows what takes the room")
+    return made("disk", "ok", f"{size(free)} free")
 
 
 def _secrets(path: Path) -> Iterator[Check]:
     if path.exists():
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
-            yield _check("secrets", "warn", f"{path} can be read by others ({mode:o})", f"chmod 600 {path}")
+            yield made("secrets", "warn", f"{path} can be read by others ({mode:o})", f"chmod 600 {path}")
         else:
-            yield _check("secrets", "ok", f"{path}, yours alone")
+            yield made("secrets", "ok", f"{path}, yours alone")
 
 
 def _environments(context: Context) -> Iterator[Check]:
@@ -201,28 +187,28 @@ def _environments(context: Context) -> Iterator[Check]:
         states = [state_of(context.home, recipe) for recipe in recipes(context.home).values()]
         strays = left_over(context.home)
     except QueueError as error:
-        yield _check("environments", "warn", f"{error.where}: {error.message}", error.hint)
+        yield made("environments", "warn", f"{error.where}: {error.message}", error.hint)
         return
     for one in states:
         name = f"environment {one.recipe.name}"
         if one.state in ("broken", "outdated"):
-            yield _check(name, "warn", f"{one.state}: {one.reason}", f"fada env create {one.recipe.name}")
+            yield made(name, "warn", f"{one.state}: {one.reason}", f"fada env create {one.recipe.name}")
         elif one.state == "made":
-            yield _check(name, "ok", ", ".join(f"{key} {value}" for key, value in one.versions.items()))
+            yield made(name, "ok", ", ".join(f"{key} {value}" for key, value in one.versions.items()))
     if strays:
-        yield _check("environments", "warn", f"no recipe for {', '.join(strays)}", f"fada env remove {strays[0]}")
+        yield made("environments", "warn", f"no recipe for {', '.join(strays)}", f"fada env remove {strays[0]}")
 
 
 def _sqlite() -> Check:
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         wanted = ".".join(map(str, _OLDEST_SQLITE))
-        return _check("sqlite", "warn", sqlite3.sqlite_version, f"{wanted} or newer: take a newer Python build")
-    return _check("sqlite", "ok", sqlite3.sqlite_version)
+        return made("sqlite", "warn", sqlite3.sqlite_version, f"{wanted} or newer: take a newer Python build")
+    return made("sqlite", "ok", sqlite3.sqlite_version)
 
 
 def _database(name: str, path: Path, mend: str) -> Check:
     if not path.exists():
-        return _check(name, "warn", f"{path} is not there yet", "any `fada` command makes it")
+        return made(name, "warn", f"{path} is not there yet", "any `fada` command makes it")
     try:
         with closing(connect(path, read_only=True, any_version=True)) as conn:
             found = [str(row[0]) for row in conn.execute("PRAGMA quick_check(3)")]
@@ -230,25 +216,25 @@ def _database(name: str, path: Path, mend: str) -> Check:
     except sqlite3.Error as error:
         found, version = [str(error)], 0
     if found != ["ok"]:
-        return _check(name, "missing", f"{path} is damaged: {'; '.join(found)}", mend)
+        return made(name, "missing", f"{path} is damaged: {'; '.join(found)}", mend)
     known = KNOWN[path.name]
     if version > known:
         newer = f"whole, schema {version}: written by a newer version of fada-tui (this one knows up to {known})"
-        return _check(name, "missing", newer, "update fada-tui; until then this one leaves it alone")
-    return _check(name, "ok", f"whole, schema {version}, {size(path.stat().st_size)}")
+        return made(name, "missing", newer, "update fada-tui; until then this one leaves it alone")
+    return made(name, "ok", f"whole, schema {version}, {size(path.stat().st_size)}")
 
 
 def _terminal() -> Check:
     term, colour = os.environ.get("TERM", ""), os.environ.get("COLORTERM", "")
     where = ", in tmux" if os.environ.get("TMUX") else ("" if shutil.which("tmux") else ", tmux is not installed")
     if colour in ("truecolor", "24bit"):
-        return _check("terminal", "ok", f"{term}, true colour{where}")
+        return made("terminal", "ok", f"{term}, true colour{where}")
     if "256" in term or "direct" in term:
-        return _check("terminal", "ok", f"{term}, 256 colours{where}")
+        return made("terminal", "ok", f"{term}, 256 colours{where}")
     if term in ("", "dumb"):
-        return _check("terminal", "warn", f"TERM is {term or 'not set'}{where}", "the panel needs a real terminal")
+        return made("terminal", "warn", f"TERM is {term or 'not set'}{where}", "the panel needs a real terminal")
     inside = 'in ~/.tmux.conf: set -g default-terminal "tmux-256color"' if where == ", in tmux" else ""
-    return _check("terminal", "warn", f"{term}: 16 colours{where}", inside or "export TERM=xterm-256color")
+    return made("terminal", "warn", f"{term}: 16 colours{where}", inside or "export TERM=xterm-256color")
 
 
 def _clock(root: Path) -> Check:
@@ -256,12 +242,12 @@ def _clock(root: Path) -> Check:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError as error:
         hint = "whether a job is alive is told by it: mount /proc"
-        return _check("clock and boot id", "missing", f"the boot id cannot be read: {error.strerror}", hint)
+        return made("clock and boot id", "missing", f"the boot id cannot be read: {error.strerror}", hint)
     newest = max((path.stat().st_mtime for path in root.glob("*.db")), default=0.0)
     if newest > time.time() + 60:
         ahead = f"HOME was written {count(int(newest - time.time()), 'second')} from now"
-        return _check("clock and boot id", "warn", ahead, "the clock went back: check `timedatectl`")
-    return _check("clock and boot id", "ok", f"{time.strftime('%Y-%m-%d %H:%M:%S %Z')}, boot {boot[:8]}")
+        return made("clock and boot id", "warn", ahead, "the clock went back: check `timedatectl`")
+    return made("clock and boot id", "ok", f"{time.strftime('%Y-%m-%d %H:%M:%S %Z')}, boot {boot[:8]}")
 
 
 def _survival() -> Check:
@@ -270,36 +256,19 @@ def _survival() -> Check:
 
     name, found = "jobs after logout", logout()
     if found is None:
-        return _check(name, "ok", "no systemd here: nothing ends them")
+        return made(name, "ok", "no systemd here: nothing ends them")
     if not found.kills:
-        return _check(name, "ok", "logind leaves them alone (KillUserProcesses is not yes for you)")
+        return made(name, "ok", "logind leaves them alone (KillUserProcesses is not yes for you)")
     linger = f"loginctl enable-linger {user_name()}"
     if not found.told:
         doubt = "logind does not say whether it ends your processes when you log out: jobs are started as if it did"
-        return _check(name, "warn", doubt, "ask `loginctl show-session --property=KillUserProcesses`")
+        return made(name, "warn", doubt, "ask `loginctl show-session --property=KillUserProcesses`")
     if not scope_possible():
         ends = "logind ends your processes when you log out, and systemd-run --user cannot be used here"
-        return _check(name, "warn", ends, f"{linger}, log in again, and see that `systemctl --user status` works")
+        return made(name, "warn", ends, f"{linger}, log in again, and see that `systemctl --user status` works")
     if not found.lingers:
-        return _check(name, "warn", "jobs run in a scope of their own, which ends with your last session", linger)
-    return _check(name, "ok", "logind ends sessions' processes; jobs run in a scope of their own and you linger")
-
-
-def _hooks(config: Path) -> Iterator[Check]:
-    """Whether what config.toml says of alerts can be taken, and the user's commands are there."""
-    from backends.telemetry.symptoms import read_wishes
-
-    wishes = read_wishes(config)
-    if wishes.problems:
-        yield _check("alerts", "warn", "; ".join(wishes.problems), f"mend {config}; until then the usual limits hold")
-    for name, command in (("on_alert", wishes.on_alert), ("on_finish", wishes.on_finish)):
-        if command is None:
-            continue
-        program = _program(command)
-        if program is None or shutil.which(program) is not None:
-            yield _check(name, "ok", command)
-        else:
-            yield _check(name, "missing", f"{command}: there is no command {program}", f"mend {name} in {config}")
+        return made(name, "warn", "jobs run in a scope of their own, which ends with your last session", linger)
+    return made(name, "ok", "logind ends sessions' processes; jobs run in a scope of their own and you linger")
 
 
 def _engines(context: Context) -> Iterator[Check]:
@@ -313,50 +282,20 @@ def _engines(context: Context) -> Iterator[Check]:
     try:
         known = read_engines(config)
     except QueueError as error:
-        yield _check("engines", "warn", f"{error.where}: {error.message}", error.hint)
+        yield made("engines", "warn", f"{error.where}: {error.message}", error.hint)
         return
     for name, settings in known.items():
         title, missing = f"engine {name}", commands_missing(settings)
         if missing:
             hint = f"install Slurm's commands, or say where they are: bin = … in {config}"
-            yield _check(title, "missing", f"without {', '.join(missing)} nothing can be handed to it", hint)
+            yield made(title, "missing", f"without {', '.join(missing)} nothing can be handed to it", hint)
             continue
         try:
             said = Slurm(settings, context.home).test()
         except EngineError as error:
-            yield _check(title, "warn", f"it does not answer: {error}", "jobs for it wait until it does")
+            yield made(title, "warn", f"it does not answer: {error}", "jobs for it wait until it does")
             continue
         if said:
-            yield _check(title, "warn", f"it would not take a job: {said}", f"mend [engines.{name}] in {config}")
+            yield made(title, "warn", f"it would not take a job: {said}", f"mend [engines.{name}] in {config}")
         else:
-            yield _check(title, "ok", f"it would take a job with {settings.gres or 'no card'}")
-
-
-def _program(command: str) -> str | None:
-    """The program that a shell command begins with; None where that takes a shell to tell."""
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return None
-    first = next((word for word in words if not re.fullmatch(r"\w+=.*", word)), None)
-    if first is None or re.search(r"[$`(){};|&<>]", first):
-        return None
-    builtins = (
-        "echo",
-        "printf",
-        "test",
-        "[",
-        "cd",
-        "exec",
-        ".",
-        "if",
-        "for",
-        "while",
-        "case",
-        ":",
-        "true",
-        "false",
-        "{",
-        "!",
-    )
-    return None if first in builtins else str(Path(first).expanduser())
+            yield made(title, "ok", f"it would take a job with {settings.gres or 'no card'}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from db.home import Home
 
 if TYPE_CHECKING:
-    from fada_tui.cli.checks import Check
+    from fada_tui.cli.check import Check
 
 _WITHOUT = {
     "converter": "no GGUF can be made",

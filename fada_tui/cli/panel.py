@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from db.connect import is_corruption
-from db.home import HomeError
+from db.home import Home, HomeError
 from db.migrate import needs_preparing
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import CommandError, UsageError
@@ -49,12 +49,25 @@ def open_panel(
     gc.disable()  # what is imported stays: looking for cycles in it takes a tenth of the start. The app enables it.
     from fada_tui.app import PanelApp
 
-    app = PanelApp(context.home, start=start, replay=replay, speed=speed)
-    said = app.run()
+    greet = start is None and replay is None and _first_time(context.home)
+    app = PanelApp(context.home, start=start, greet=greet, replay=replay, speed=speed)
+    if app.config.theme is None and app.console.color_system == "standard":
+        # Ours would be turned into the nearest of sixteen colours, and two of them into one.
+        app.theme = "ansi"
+    said = app.run(mouse=app.config.mouse)
     if said:
         print_text(said)
     # An unhandled error in Textual would otherwise end with 0.
     return app.return_code or 0
+
+
+def _first_time(home: Home) -> bool:
+    """Whether the panel was never opened on this HOME; from now on it was."""
+    try:
+        home.greeted.touch(mode=0o600, exist_ok=False)
+    except OSError:  # it is there, or HOME cannot be written
+        return False
+    return True
 
 
 def _prepare(context: Context) -> None:

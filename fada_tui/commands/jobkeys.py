@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from fada_tui.commands import jobs, steering
-from fada_tui.commands.command import Command
+from fada_tui.commands.command import Command, Need
 from fada_tui.commands.targets import times
 from fada_tui.sources.views import Selection
 
@@ -17,40 +15,21 @@ def _evaluate(selection: Selection) -> str:
     return times("evaluate", len(selection.marked_models) if selection.pane == "tracker" else 1)
 
 
-def _model(selection: Selection) -> bool:
-    return selection.model is not None
+def _kind(words: str, *kinds: str) -> Need:
+    return Need(lambda selection: selection.run is not None and selection.run.kind in kinds, words)
 
 
-def _run(selection: Selection) -> bool:
-    return selection.run is not None
+def _state(words: str, *states: str) -> Need:
+    return Need(lambda selection: selection.run is not None and selection.run.state in states, words)
 
 
-def _evaluation(selection: Selection) -> bool:
-    return selection.run is not None and selection.run.kind == "eval"
-
-
-def _finetuned(selection: Selection) -> bool:
-    return selection.run is not None and selection.run.kind == "finetune"
-
-
-def _scored(selection: Selection) -> bool:
-    return selection.run is not None and selection.run.kind in ("eval", "finetune")
-
-
-def _exportable(selection: Selection) -> bool:
+def _can_export(selection: Selection) -> bool:
     if selection.run is not None and selection.pane in _JOB_PANES:
         return selection.run.kind in ("finetune", "convert")
     return selection.model is not None
 
 
-def _state(*states: str) -> Callable[[Selection], bool]:
-    def needs(selection: Selection) -> bool:
-        return selection.run is not None and selection.run.state in states
-
-    return needs
-
-
-def _resumable(selection: Selection) -> bool:
+def _can_go_on(selection: Selection) -> bool:
     run = selection.run
     if run is None or run.state == "paused":
         return run is not None
@@ -68,10 +47,17 @@ def _hold(selection: Selection) -> str:
     return "let go" if selection.run is not None and selection.run.state == "held" else "hold"
 
 
-_ACTIVE = _state("starting", "running", "paused")
-_WAITING = _state("queued", "held")
-_LIVE = _state("queued", "held", "starting", "running", "paused")
-_OVER = _state("done", "failed", "cancelled", "lost")
+_model = Need(lambda selection: selection.model is not None, "the cursor on a model in the Tracker")
+_run = Need(lambda selection: selection.run is not None, "a run: queue one first")
+_evaluation = _kind("an evaluation", "eval")
+_finetuned = _kind("a fine-tune", "finetune")
+_scored = _kind("an evaluation or a fine-tune", "eval", "finetune")
+_resumable = Need(_can_go_on, "a paused run, or one that ended early and keeps its answers or checkpoints")
+_ACTIVE = _state("a job that runs", "starting", "running", "paused")
+_WAITING = _state("a job that waits", "queued", "held")
+_LIVE = _state("a job that waits or runs", "queued", "held", "starting", "running", "paused")
+_OVER = _state("a run that is over", "done", "failed", "cancelled", "lost")
+_exportable = Need(_can_export, "a fine-tune in the Queue, or the cursor on a model in the Tracker")
 
 JOBS = (
     Command(

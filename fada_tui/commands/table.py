@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
 from fada_tui.commands import view
 from fada_tui.commands.command import PANES, Command
 from fada_tui.commands.jobkeys import JOBS
@@ -71,6 +75,9 @@ LOOKS = (
         shown="[",
     ),
     Command("copy", ("y",), "copy", "Copy the chosen row (OSC 52, works over SSH)", _LOOK, view.copy),
+    Command("jump", ("apostrophe",), "jump", "A letter on every row and pane: its key goes there", _LOOK, view.jump),
+    Command("messages", ("M",), "messages", "What the panel has said, errors too, in full", _LOOK, view.messages),
+    Command("theme", (), "theme", "Colours: dark, light, high contrast, colour-blind safe, ansi", _LOOK, view.theme),
     Command(
         "palette", ("ctrl+p",), "commands", "Every command, by name", _LOOK, view.palette, footer=80, palette=False
     ),
@@ -80,10 +87,27 @@ LOOKS = (
 )
 
 TABLE: tuple[Command, ...] = (*TRACKING, *JOBS, *LOOKS, *FOCUS, *MOVES)
-BY_ID: dict[str, Command] = {command.id: command for command in TABLE}
 
 
-def footer_commands(selection: Selection) -> list[Command]:
-    """What works right here, the most to the point first."""
-    shown = [command.here(selection) for command in TABLE if command.footer is not None and command.works(selection)]
-    return sorted(shown, key=lambda command: command.footer or 0)
+@dataclass(frozen=True)
+class Commands:
+    """The table under the keys that the user wants: what dashboard, footer, palette and help are made from."""
+
+    table: Sequence[Command] = TABLE
+
+    @cached_property
+    def by_id(self) -> dict[str, Command]:
+        return {command.id: command for command in self.table}
+
+    def key(self, name: str) -> str:
+        """The key of a command as a person reads it; where it has none, how else it is found."""
+        return self.by_id[name].key or f"{self.by_id['palette'].key or '^p'} {self.by_id[name].label}"
+
+    def footer(self, selection: Selection) -> list[Command]:
+        """What works right here, the most to the point first."""
+        shown = [
+            command.here(selection)
+            for command in self.table
+            if command.footer is not None and command.keys and command.works(selection)
+        ]
+        return sorted(shown, key=lambda command: command.footer or 0)

@@ -5,39 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fada_tui.commands import tracking, view
-from fada_tui.commands.command import Command
+from fada_tui.commands.command import Command, Need
 from fada_tui.commands.targets import items_of, marked_or_chosen, models_of, times
 from fada_tui.sources.views import Selection
 
 _TRACK = "Tracker"
 
 
-def _section(selection: Selection) -> bool:
-    return selection.section is not None
-
-
-def _model(selection: Selection) -> bool:
-    return selection.model is not None
-
-
-def _any_model(selection: Selection) -> bool:
-    return selection.model is not None or selection.absent is not None
-
-
-def _models(selection: Selection) -> bool:
-    return bool(marked_or_chosen(selection))
-
-
-def _any_row(selection: Selection) -> bool:
-    return selection.model is not None or selection.item is not None or selection.section is not None
-
-
-def _proposal(selection: Selection) -> bool:
-    return selection.model is not None and selection.proposal is not None
-
-
-def _no_proposal(selection: Selection) -> bool:
-    return not _proposal(selection)
+_section = Need(lambda selection: selection.section is not None, "the cursor on a section's head in the Tracker")
+_model = Need(lambda selection: selection.model is not None, "the cursor on a model in the Tracker")
+_any_model = Need(
+    lambda selection: selection.model is not None or selection.absent is not None,
+    "the cursor on a model in the Tracker",
+)
+_models = Need(lambda selection: bool(marked_or_chosen(selection)), "a model under the cursor, or marked ones")
+_any_row = Need(
+    lambda selection: selection.model is not None or selection.item is not None or selection.section is not None,
+    "the cursor on a row of the Tracker",
+)
+_proposal = Need(
+    lambda selection: selection.model is not None and selection.proposal is not None,
+    "the cursor on a model that a run proposes something for",
+)
+_no_proposal = Need(
+    lambda selection: not _proposal(selection), "a row without a proposal: p shows the one that is here"
+)
 
 
 def _space(selection: Selection) -> str:
@@ -51,8 +43,10 @@ def _count(word: str) -> Callable[[Selection], str]:
     return lambda selection: times(word, len(marked_or_chosen(selection)))
 
 
-def _row(selection: Selection) -> bool:
-    return (selection.pane == "queue" and selection.run is not None) or selection.item is not None
+_row = Need(
+    lambda selection: (selection.pane == "queue" and selection.run is not None) or selection.item is not None,
+    "the cursor on a checklist item or a job",
+)
 
 
 TRACKING = (

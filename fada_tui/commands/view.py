@@ -196,10 +196,29 @@ def palette(panel: Dashboard) -> None:
     panel.app.action_command_palette()
 
 
+def jump(panel: Dashboard) -> None:
+    from fada_tui.screens.jump import JumpScreen
+
+    views = panel.shown_panes
+    panel.app.push_screen(JumpScreen(views, panel.pane_keys), panel.jump_to)
+
+
+def messages(panel: Dashboard) -> None:
+    from fada_tui.screens.messages import MessagesScreen
+
+    panel.app.push_screen(MessagesScreen(panel.panel_app.read_journal()))
+
+
+def theme(panel: Dashboard) -> None:
+    from fada_tui.screens.theme import ThemeScreen
+
+    panel.app.push_screen(ThemeScreen(panel.app.theme), panel.panel_app.wear)
+
+
 def help(panel: Dashboard) -> None:
     from fada_tui.screens.help import HelpScreen
 
-    panel.app.push_screen(HelpScreen(panel.selection))
+    panel.app.push_screen(HelpScreen(panel.commands, panel.selection))
 
 
 def quit(panel: Dashboard) -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, cast
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import Binding, BindingsMap
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Input
 
-from fada_tui.commands.table import BY_ID, TABLE, footer_commands
-from fada_tui.screens import PANE_ORDER
+from fada_tui.commands.table import Commands
+from fada_tui.screens import PANE_ORDER, pane_number
+from fada_tui.screens.jump import Target, go_to
 from fada_tui.screens.suggest import Suggestion, first_to_do, suggest
 from fada_tui.sources.views import RunList, RunView, Selection, TelemetryView
 from fada_tui.widgets.bars import KeyBar, TopBar
@@ -24,6 +25,7 @@ from fada_tui.widgets.lineview import LineView
 from fada_tui.widgets.queuepane import QueuePane
 from fada_tui.widgets.runpane import RunPane
 from fada_tui.widgets.trackerpane import TrackerPane
+from fada_tui.widgets.welcome import WelcomePane
 
 if TYPE_CHECKING:
     from db.tracker.rows import Model, Proposal, Tracker
@@ -45,19 +47,23 @@ class Dashboard(Screen[None]):
 
     AUTO_FOCUS = "#tracker"
     auto_links = False
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(",".join(command.keys), f"command('{command.id}')", command.label, id=command.id, show=False)
-        for command in TABLE
-        if command.keys
-    ]
 
-    def __init__(self) -> None:
+    def __init__(self, commands: Commands | None = None) -> None:
         super().__init__()
+        self.commands = commands or Commands()
+        # Textual's own key map would take a key away from all the commands that share it.
+        self._bindings = BindingsMap(
+            Binding(",".join(command.keys), f"command('{command.id}')", command.label, id=command.id, show=False)
+            for command in self.commands.table
+            if command.keys
+        )
         self.top = TopBar(id="top")
+        self.top.key = self.commands.key
         self.tracker = TrackerPane(id="tracker")
-        self.queue = QueuePane(id="queue")
+        self.queue = QueuePane(self.commands.key, id="queue")
         self.gpu = GpuPane(id="gpu")
-        self.run_pane = RunPane(id="run")
+        self.run_pane = RunPane(self.commands.key, id="run")
+        self.welcome = WelcomePane(self.commands.key, id="welcome")
         self.keys = KeyBar(id="keys")
         self.filter_input = Input(id="filter", placeholder="filter models and items; enter keeps, esc clears")
         self.panes: dict[str, LineView] = {
@@ -77,6 +83,7 @@ class Dashboard(Screen[None]):
                 yield self.tracker
                 yield self.queue
             with Vertical(id="right"):
+                yield self.welcome
                 yield self.gpu
                 yield self.run_pane
         yield self.filter_input
@@ -120,6 +127,7 @@ class Dashboard(Screen[None]):
         self.top.runs = runs
         self.tracker.runs = runs
         self.queue.runs = runs
+        self.queue.loaded = self.run_pane.loaded = True
         if self._picked is not None and runs.get(self._picked) is None:
             # Deleted or put away: the row that took its place, so that several can be done away with in a row.
             self.pick(self.queue.run_id)
@@ -204,7 +212,7 @@ class Dashboard(Screen[None]):
 
     def action_command(self, command_id: str) -> None:
         """Run a command; :meth:`check_action` has seen that it works right here."""
-        self.panel_app.carry_out(partial(BY_ID[command_id].run, self))
+        self.panel_app.carry_out(partial(self.commands.by_id[command_id].run, self))
         self.update_keys()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -218,10 +226,10 @@ class Dashboard(Screen[None]):
             return False
         if self.filter_input.has_focus:
             return parameters[0] == "back"
-        return BY_ID[str(parameters[0])].works(self.selection)
+        return self.commands.by_id[str(parameters[0])].works(self.selection)
 
     def update_keys(self) -> None:
-        self.keys.commands = tuple(footer_commands(self.selection))
+        self.keys.commands = tuple(self.commands.footer(self.selection))
 
     @on(KeyBar.Pressed)
     def _key_pressed(self, event: KeyBar.Pressed) -> None:
@@ -238,6 +246,28 @@ class Dashboard(Screen[None]):
         self._arrange(pane)
         # At once: focus() waits until the app is idle, and would take the focus away from what got it meanwhile.
         self.set_focus(self.panes[pane])
+
+    @property
+    def shown_panes(self) -> list[LineView]:
+        """Those that are on the screen, the focused one first."""
+        shown = [view for view in self.panes.values() if view.display and view.size.width]
+        return sorted(shown, key=lambda view: view is not self.focused_pane)
+
+    @property
+    def pane_keys(self) -> dict[str, LineView]:
+        """The panes by the numbers in their titles."""
+        return {str(pane_number(name)): view for name, view in self.panes.items()}
+
+    def jump_to(self, target: Target | None) -> None:
+        """Focus the pane of what was chosen in jump mode, and put the cursor there."""
+        if target is not None:
+            self.focus_pane(str(target.view.id))
+            go_to(target)
+
+    def greet(self, greeting: bool) -> None:
+        """Show the first page in the place of the right panes, or take it away."""
+        self.set_class(greeting, "-welcome")
+        self._arrange()
 
     def step_pane(self, direction: int) -> None:
         index = PANE_ORDER.index(self.pane) + direction

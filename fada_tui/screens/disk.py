@@ -22,7 +22,7 @@ from fada_tui.format import count, size
 from fada_tui.screens.confirm import Choice, ConfirmScreen
 from fada_tui.screens.full import FullScreen
 from fada_tui.sources.trouble import explain
-from fada_tui.widgets.line import Line, Row, clip, left, line_width, plain, right, spread, wrap
+from fada_tui.widgets.line import Line, Row, clip, left, line_width, right, spread, wrap
 from fada_tui.widgets.status import named, state_span, what
 
 if TYPE_CHECKING:
@@ -55,7 +55,6 @@ class DiskScreen(FullScreen):
         ("P", "prune_all", "prune all"),
         ("d", "delete", "delete"),
         ("r", "again", "look again"),
-        ("y", "copy", "copy"),
     ]
 
     @dataclass
@@ -159,10 +158,6 @@ class DiskScreen(FullScreen):
         """Called in a worker's thread: look again, unless the screen was left meanwhile."""
         if self.is_attached:
             self.app.call_from_thread(self._look)
-
-    def action_copy(self) -> None:
-        self.app.copy_to_clipboard(plain(self.view.make))
-        self.app.notify("everything on this screen", title="Copied", markup=False, timeout=3)
 
 
 def disk_rows(looked: Looked, width: int) -> list[Row]:

@@ -12,7 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Label
 
 from fada_tui.screens.failing import TellsFailures
-from fada_tui.widgets.line import Row
+from fada_tui.widgets.line import Row, plain
 from fada_tui.widgets.lineview import LineView
 
 MOVES = "j k move · space page · g G ends · esc back"
@@ -45,6 +45,8 @@ class FullScreen(TellsFailures, Screen[None]):
         Binding("pageup,ctrl+u", "page(-1)", "page up"),
         Binding("g,home", "edge(-1)", "top"),
         Binding("G,end", "edge(1)", "bottom"),
+        Binding("y", "copy", "copy (OSC 52)"),
+        Binding("apostrophe", "jump", "jump: a letter on every row"),
     ]
 
     def __init__(self, title: str, keys: str = MOVES) -> None:
@@ -72,6 +74,20 @@ class FullScreen(TellsFailures, Screen[None]):
 
     def action_page(self, direction: int) -> None:
         self.view.page(direction)
+
+    def copied(self) -> tuple[str, str]:
+        """What is copied, and what that is in a few words."""
+        return plain(self.view.make), "everything on this screen"
+
+    def action_copy(self) -> None:
+        text, what = self.copied()
+        self.app.copy_to_clipboard(text)
+        self.app.notify(what, title="Copied", markup=False, timeout=3)
+
+    def action_jump(self) -> None:
+        from fada_tui.screens.jump import JumpScreen, go_to
+
+        self.app.push_screen(JumpScreen([self.view]), go_to)
 
     def action_edge(self, direction: int) -> None:
         self.view.edge(direction)

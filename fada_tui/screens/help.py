@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fada_tui.commands.command import Command
-from fada_tui.commands.table import TABLE, footer_commands
-from fada_tui.screens.full import FullScreen
+from fada_tui.commands.table import Commands
+from fada_tui.screens.drawn import DrawnScreen
 from fada_tui.sources.views import Selection
 from fada_tui.widgets.line import Row, left, wrap
 
 _NAMES = {"tracker": "Tracker", "queue": "Queue", "gpu": "GPU", "run": "Run"}
+_PANES = {
+    "tracker": "The note's models by section, with status, best score and what runs of them; then its checklist by "
+    "phase. The cursor is on a row, and keys are about that row.",
+    "queue": "What runs, what waits and why, and what is over, the newest first. The Run pane shows the job under "
+    "the cursor.",
+    "gpu": "Each card: use, memory by owner, power, temperature; without a card the machine itself. Zoomed it has "
+    "history, processes and why a figure is n/a.",
+    "run": "The chosen job as it goes: curves, scores with interval and floor, alarms, the last answers.",
+}
 _KEY = 14
 _SIGNS = (
     ("✓ ✗", "an answer right or wrong; a job done or failed"),
@@ -31,34 +40,28 @@ _SIGNS = (
 )
 
 
-class HelpScreen(FullScreen):
+class HelpScreen(DrawnScreen):
     """Args: ``selection``: what the dashboard's cursor stands on."""
 
-    def __init__(self, selection: Selection) -> None:
+    def __init__(self, commands: Commands, selection: Selection) -> None:
         super().__init__("Help")
+        self._commands = commands
         self._selection = selection
 
-    def on_mount(self) -> None:
-        self.call_after_refresh(self._draw)
-
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._draw)
-
-    def _draw(self) -> None:
-        width = self.view.scrollable_content_region.width
-        if width > 0:
-            self.view.show(help_rows(self._selection, width))
+    def rows(self, width: int) -> list[Row]:
+        return help_rows(self._commands, self._selection, width)
 
 
-def help_rows(selection: Selection, width: int) -> list[Row]:
-    """The whole help as rows of so many cells."""
+def help_rows(commands: Commands, selection: Selection, width: int) -> list[Row]:
+    """The whole help as rows of so many cells: what the pane is and what works in it comes first."""
     rows = [_head(f"Right here, in {_NAMES[selection.pane]}")]
-    rows += _rows(footer_commands(selection), width)
+    rows += [Row(((line, "dim"),)) for line in wrap(_PANES[selection.pane], width)]
+    rows += _rows(commands.footer(selection), width, commands)
     groups: dict[str, list[Command]] = {}
-    for command in TABLE:
+    for command in commands.table:
         groups.setdefault(command.group, []).append(command)
-    for group, commands in groups.items():
-        rows += [Row(()), _head(group), *_rows(commands, width)]
+    for group, of_group in groups.items():
+        rows += [Row(()), _head(group), *_rows(of_group, width, commands)]
     rows += [Row(()), _head("Signs")]
     return [*rows, *(row for sign, text in _SIGNS for row in _row(sign, text, width))]
 
@@ -67,11 +70,11 @@ def _head(text: str) -> Row:
     return Row(((text, "title"),))
 
 
-def _rows(commands: Sequence[Command], width: int) -> list[Row]:
+def _rows(some: Sequence[Command], width: int, commands: Commands) -> list[Row]:
     rows: list[Row] = []
-    for command in commands:
+    for command in some:
         where = f" ({', '.join(_NAMES[pane] for pane in command.panes)})" if command.panes else ""
-        rows += _row(command.key, command.description + where, width)
+        rows += _row(commands.key(command.id), command.description + where, width)
     return rows
 
 

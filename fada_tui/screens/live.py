@@ -6,25 +6,22 @@ import sqlite3
 import threading
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from textual import on, work
-from textual.binding import BindingType
 from textual.message import Message
 
 from db.connect import connect, data_version
 from db.home import Home
 from fada_tui.screens.full import MOVES, FullScreen
 from fada_tui.sources.trouble import explain
-from fada_tui.widgets.line import Row, plain, wrap
+from fada_tui.widgets.line import Row, wrap
 
 PERIOD_S = 0.3
 
 
 class LiveScreen(FullScreen):
     """A subclass says how to :meth:`read` (in a thread) and what the :meth:`rows` of that are."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [("y", "copy", "copy")]
 
     @dataclass
     class Loaded(Message):
@@ -113,7 +110,3 @@ class LiveScreen(FullScreen):
         width = self.view.scrollable_content_region.width
         if self.data is not None and width > 0:
             self.view.show(self.rows(self.data, width))
-
-    def action_copy(self) -> None:
-        self.app.copy_to_clipboard(plain(self.view.make))
-        self.app.notify("everything on this screen", title="Copied", markup=False, timeout=3)

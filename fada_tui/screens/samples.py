@@ -20,10 +20,11 @@ from textual.widgets import Input, Label
 from db.home import Home
 from db.runs.rows import Run
 from db.runs.samples import Sample, Wanted
+from fada_tui.config import read_config
 from fada_tui.screens.samplesfilters import SampleFilters
 from fada_tui.screens.samplesrows import sign_of, state_words
 from fada_tui.screens.samplesviews import SampleList, SampleText
-from fada_tui.sources.pictures import Picture, PictureSource, image_mode
+from fada_tui.sources.pictures import Picture, PictureSource
 from fada_tui.sources.samples import Changed, News, Piece, Rows, SampleReader, search
 from fada_tui.text import printable
 from fada_tui.widgets.lineview import LineView
@@ -120,7 +121,7 @@ class SamplesScreen(SampleFilters, Screen[None]):
     def on_mount(self) -> None:
         self.input.display = False
         self.list.focus()
-        self.set_class(image_mode(self.home.config) == "off", "-blind")
+        self.set_class(read_config(self.home.config).images == "off", "-blind")
         self._say()
         self._read()
         self._draw_pictures()

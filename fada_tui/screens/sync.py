@@ -21,7 +21,7 @@ from fada_tui.format import count
 from fada_tui.screens.full import FullScreen
 from fada_tui.screens.syncrows import conflict_key, conflict_of, plan_rows
 from fada_tui.sources.trouble import explain
-from fada_tui.widgets.line import Row, plain, wrap
+from fada_tui.widgets.line import Row, wrap
 
 _PLAIN = "enter does it · j k move · y copy · esc leaves it as it is"
 _CHOOSE = "o ← ours · t → theirs · O T all · enter does it · esc leaves it as it is"
@@ -36,7 +36,6 @@ class SyncScreen(FullScreen):
         Binding("O", "choose_all('ours')", "all ours"),
         Binding("T", "choose_all('theirs')", "all theirs"),
         Binding("enter", "apply", "do it"),
-        Binding("y", "copy", "copy"),
     ]
 
     @dataclass
@@ -151,7 +150,3 @@ class SyncScreen(FullScreen):
             return
         self._busy = True
         self._apply(plan, dict(self.chosen))
-
-    def action_copy(self) -> None:
-        self.app.copy_to_clipboard(plain(self.view.make))
-        self.app.notify("what a sync would do", title="Copied", markup=False, timeout=3)

@@ -25,7 +25,6 @@ from backends.jobs.store import read_spec
 
 KEPT = 64
 """Pictures that are kept as drawn."""
-MODES = ("auto", "half", "off")
 NO_PILLOW = "images need Pillow: pip install 'fada-tui[images]'"
 _LEVELS = 8
 """Colours are told apart in steps of this: no eye sees it, and equal neighbours cost no bytes."""
@@ -45,17 +44,6 @@ class Picture:
     size: tuple[int, int] = (0, 0)
     """Of the image itself, upright."""
     trouble: str = ""
-
-
-def image_mode(config: Path) -> str:
-    """``[panel] images`` of config.toml: ``auto``, ``half`` (half-cell blocks) or ``off``."""
-    import tomllib
-
-    with suppress(OSError, ValueError, AttributeError):
-        mode = tomllib.loads(config.read_text(encoding="utf-8")).get("panel", {}).get("images")
-        if mode in MODES:
-            return str(mode)
-    return "auto"
 
 
 class ImageFinder:

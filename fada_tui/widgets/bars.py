@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from rich.style import Style
 from textual import events
 from textual.geometry import Region
 from textual.message import Message
@@ -20,7 +19,7 @@ from fada_tui.sources.views import RunList, Selection, TelemetryView
 from fada_tui.widgets.braille import spark
 from fada_tui.widgets.gpulines import short_name, utilisation
 from fada_tui.widgets.line import Line, changed_columns, clip, cut, line_width, spread, strip_of
-from fada_tui.widgets.theme import SURFACE
+from fada_tui.widgets.theme import palette_of
 
 if TYPE_CHECKING:
     from db.tracker.sync import SyncState
@@ -43,7 +42,7 @@ class OneLine(Widget):
             self.refresh(Region(columns[0], 0, columns[1] - columns[0], 1))
 
     def render_line(self, y: int) -> Strip:
-        return strip_of(self.line, self.size.width, Style(bgcolor=SURFACE))
+        return strip_of(self.line, self.size.width, palette_of(self.app), "surface")
 
     def on_resize(self) -> None:
         self.rebuild()
@@ -62,11 +61,15 @@ class TopBar(OneLine):
     trouble: reactive[str | None] = reactive(None, repaint=False)
     proposals: reactive[int] = reactive(0, repaint=False)
     """How many wait to be accepted."""
+    errors: reactive[int] = reactive(0, repaint=False)
+    """That were said and not yet looked up."""
     note_file: reactive[SyncState | None] = reactive(None, repaint=False)
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._models = ""
+        self.key: Callable[[str], str] = str
+        """How the key of a command is written."""
 
     def watch_tracker(self, tracker: Tracker | None) -> None:
         # Counted once and not at every sample of the machine: there may be 100,000.
@@ -76,6 +79,9 @@ class TopBar(OneLine):
         self.rebuild()
 
     def watch_proposals(self) -> None:
+        self.rebuild()
+
+    def watch_errors(self) -> None:
         self.rebuild()
 
     def watch_note_file(self) -> None:
@@ -118,9 +124,13 @@ class TopBar(OneLine):
         models: Line = ((self._models, ""),)
         counts: Line = ((f" · {running} running", "running" if running else "dim"),)
         counts += ((f" · {waiting} queued", "" if waiting else "dim"),)
-        to_do: Line = ((f" · {count(self.proposals, 'proposal')} p", "running"),) if self.proposals else ()
+        to_do: Line = (
+            ((f" · {count(self.proposals, 'proposal')} {self.key('proposal')}", "running"),) if self.proposals else ()
+        )
         if self.note_file is not None and self.note_file.state != "same":
-            to_do += ((" · note ≠ file S", "alarm"),)
+            to_do += ((f" · note ≠ file {self.key('sync')}", "alarm"),)
+        if self.errors:
+            to_do += ((f" · {count(self.errors, 'error')} {self.key('messages')}", "alarm"),)
         few = tuple(span for span in counts if span[1] != "dim")
         whole = [(*name, *models, *counts, *to_do), (*name, *models, *few, *to_do), (*name, *few, *to_do)]
         return next((line for line in whole if line_width(line) <= width), whole[-1])

@@ -8,14 +8,14 @@ from typing import overload
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
-from rich.style import Style
 from textual.strip import Strip
 
 from fada_tui.text import printable
-from fada_tui.widgets.theme import style
+from fada_tui.widgets.palettes import Palette
+from fada_tui.widgets.theme import style, under
 
 Span = tuple[str, str]
-"""Text and the token of its meaning (see theme.TOKENS)."""
+"""Text and the token of its meaning (see palettes.Palette.tokens)."""
 Line = tuple[Span, ...]
 
 ELLIPSIS = "…"
@@ -133,11 +133,14 @@ def wrap(text: str, width: int, limit: int = 4) -> list[str]:
     return lines
 
 
-def strip_of(line: Line, width: int, under: Style) -> Strip:
-    """The line drawn on the style ``under``, padded to ``width`` cells."""
+def strip_of(line: Line, width: int, palette: Palette, place: str = "background") -> Strip:
+    """The line drawn on a place of the palette (see :func:`theme.under`), padded to ``width`` cells."""
+    ground = under(palette, place)
     # printable() again: a span that skipped cut() must still not reach the terminal with an escape in it.
-    segments = [Segment(text if text.isprintable() else printable(text), under + style(token)) for text, token in line]
-    return Strip(segments).adjust_cell_length(width, under)
+    segments = [
+        Segment(text if text.isprintable() else printable(text), ground + style(palette, token)) for text, token in line
+    ]
+    return Strip(segments).adjust_cell_length(width, ground)
 
 
 def changed_columns(old: Line, new: Line) -> tuple[int, int] | None:

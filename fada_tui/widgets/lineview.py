@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rich.style import Style
+from rich.segment import Segment
 from textual import events
 from textual.content import Content
 from textual.geometry import Region, Size
@@ -15,7 +15,7 @@ from textual.strip import Strip
 
 from fada_tui.text import printable
 from fada_tui.widgets.line import Line, Row, Rows, changed_columns, plain, strip_of
-from fada_tui.widgets.theme import BACKGROUND, CURSOR, CURSOR_FOCUS
+from fada_tui.widgets.theme import palette_of, style, under
 
 _KEPT = 500
 """Lines that are remembered as drawn before those out of sight are forgotten."""
@@ -65,6 +65,7 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
         self._title = ""
         self._subtitle = ""
         self._width = 0
+        self._labels: Mapping[str, str] = {}
 
     def build(self, width: int, height: int) -> Sequence[Row]:
         """The rows for a content area of ``width`` × ``height`` cells; :class:`Rows` where they are very many."""
@@ -133,14 +134,21 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
         index = y + self.scroll_offset.y
         width = self.scrollable_content_region.width
         if index >= len(self.rows):
-            return Strip.blank(width, Style(bgcolor=BACKGROUND))
-        at_cursor = index == self.cursor
-        colour = (CURSOR_FOCUS if self.has_focus else CURSOR) if at_cursor else BACKGROUND
-        line = self.rows.row(index).line
+            return Strip.blank(width, under(palette_of(self.app)))
+        place = ("cursor_focus" if self.has_focus else "cursor") if index == self.cursor else "background"
+        row = self.rows.row(index)
+        line = row.line
         if len(self._drawn) > _KEPT:
             self._drawn = {place: self._drawn[place] for place in self._in_sight() if place in self._drawn}
         self._drawn[index] = line
-        return strip_of(line, width, Style(bgcolor=colour))
+        strip = strip_of(line, width, palette_of(self.app), place)
+        letter = self._labels.get(row.key) if row.key and self._labels else None
+        return strip if letter is None else self._labelled(strip, letter)
+
+    def _labelled(self, strip: Strip, letter: str) -> Strip:
+        palette = palette_of(self.app)
+        label = Strip([Segment(letter, under(palette) + style(palette, "jump"))])
+        return Strip.join([label, strip.crop(1)])
 
     def set_title(self, title: str, subtitle: str = "") -> None:
         """Title and subtitle in the border: plain text; the pane is drawn again only when one changed."""
@@ -169,6 +177,23 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
             return False
         self._go(found, tell=False)
         return True
+
+    def go_to(self, key: str) -> None:
+        """The same, told as if the user had gone there."""
+        found = self.rows.find(key, self.cursor)
+        if found is not None:
+            self._go(found, tell=True)
+
+    def keys_in_sight(self) -> list[str]:
+        """Those of the rows on the screen that can be chosen, from the top."""
+        keys = (self.rows.key(index) for index in self._in_sight())
+        return [key for key in keys if key is not None]
+
+    def label(self, labels: Mapping[str, str]) -> None:
+        """Show a letter in front of rows, by their keys; none of them takes the letters away."""
+        if labels != self._labels:
+            self._labels = labels
+            self.refresh()
 
     def text(self, width: int) -> str:
         """The chosen row as a view of ``width`` cells would show it, or all rows where none can be chosen."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from rich.cells import cell_len
 from textual.reactive import reactive
@@ -31,13 +32,22 @@ _FEW = (
     (re.compile(r"cancelled by the user"), "cancelled"),
     (re.compile(r"(#\d+), which it waits for, was (\w+).*"), r"\1 was \2"),
 )
-_FIRST = (("e", "evaluate a model"), ("f", "fine-tune it"), ("D", "demo on synthetic data"))
+_FIRST = (("evaluate", "evaluate a model"), ("finetune", "fine-tune it"), ("demo", "demo on synthetic data"))
 
 
 class QueuePane(LineView):
     """Keys of its rows: ``run:ID``."""
 
     runs: reactive[RunList] = reactive(RunList, repaint=False)
+    loaded: reactive[bool] = reactive(False, repaint=False)
+    """Whether it is known yet what there is."""
+
+    def __init__(self, key: Callable[[str], str], *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._key_of = key
+
+    def watch_loaded(self) -> None:
+        self.rebuild()
 
     def watch_runs(self) -> None:
         self.rebuild()
@@ -54,10 +64,12 @@ class QueuePane(LineView):
 
     def build(self, width: int, height: int) -> list[Row]:
         runs = self.runs
+        if not self.loaded:
+            return [Row((("Reading the queue …", "dim"),))]
         if not runs.runs:
             return [
                 Row((("Nothing queued or run yet.", "dim"),)),
-                *(Row(((f"{key}  ", "key"), (text, "dim"))) for key, text in _FIRST),
+                *(Row(((f"{self._key_of(name)}  ", "key"), (text, "dim"))) for name, text in _FIRST),
             ]
         by_run: dict[int, list[Score]] = {}
         for one in runs.scores:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual.reactive import reactive
 
 from fada_tui.sources.views import RunView
@@ -17,8 +19,17 @@ class RunPane(LineView):
     """No row of it can be chosen; the arrows scroll."""
 
     view: reactive[RunView | None] = reactive(None, repaint=False)
+    loaded: reactive[bool] = reactive(False, repaint=False)
+    """Whether it is known yet if there are runs."""
     suggestion: reactive[str] = reactive("a model", repaint=False)
     """The model that the empty state proposes."""
+
+    def __init__(self, key: Callable[[str], str], *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._key_of = key
+
+    def watch_loaded(self) -> None:
+        self.rebuild()
 
     def watch_view(self, old: RunView | None, view: RunView | None) -> None:
         if (old.run.id if old else None) != (view.run.id if view else None):
@@ -46,7 +57,11 @@ class RunPane(LineView):
         return [Row(clip(line, width)) for line in lines]
 
     def _first_run(self, width: int) -> list[Line]:
-        def choice(key: str, text: str) -> list[Line]:
+        if not self.loaded:
+            return [(("Reading the runs …", "dim"),)]
+
+        def choice(name: str, text: str) -> list[Line]:
+            key = self._key_of(name)
             lines = wrap(text, max(10, width - 6), limit=6)
             return [((f"  {key}   ", "key"), (lines[0], "")), *((("      ", ""), (line, "")) for line in lines[1:])]
 
@@ -54,16 +69,16 @@ class RunPane(LineView):
             (("No runs yet.", "title"),),
             ((" ", ""),),
             *choice(
-                "D",
+                "demo",
                 "Demo: a tiny real model on synthetic ultrasound, evaluated, fine-tuned and evaluated again. "
                 "No download; under two minutes on two cores.",
             ),
             ((" ", ""),),
-            *choice("e", f"Evaluate {self.suggestion} on your questions, images and reference answers."),
+            *choice("evaluate", f"Evaluate {self.suggestion} on your questions, images and reference answers."),
             ((" ", ""),),
-            *choice("f", "Fine-tune it first."),
+            *choice("finetune", "Fine-tune it first."),
             ((" ", ""),),
-            *choice("?", "Every key. Jobs go on when you quit."),
+            *choice("help", "Every key. Jobs go on when you quit."),
         ]
 
     def _run(self, view: RunView, width: int, height: int) -> list[Line]:
@@ -84,14 +99,17 @@ class RunPane(LineView):
         if height - len(lines) > 3:
             lines += runlines.breakdown_lines(view.scores, width, height - len(lines) - 1)
         if view.run.is_active and len(lines) <= 2:
-            lines += [((" ", ""),), (("Nothing reported yet; ", "dim"), ("l", "key"), (" shows the log.", "dim"))]
+            lines += [
+                ((" ", ""),),
+                (("Nothing reported yet; ", "dim"), (self._key_of("log"), "key"), (" shows the log.", "dim")),
+            ]
         return lines
 
     def _answers(self, view: RunView, width: int, height: int) -> list[Line]:
         if not view.predictions:
             return []
         shown = max(2, min(len(view.predictions), height // 5))
-        head: Line = (("last answers  ", "dim"), ("i", "key"), (" more", "dim"))
+        head: Line = (("last answers  ", "dim"), (self._key_of("samples"), "key"), (" more", "dim"))
         return [head, *(runlines.answer_line(answer, width) for answer in view.predictions[:shown])]
 
     def _curves(self, view: RunView, width: int, rest: int) -> list[Line]:

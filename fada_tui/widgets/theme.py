@@ -1,78 +1,76 @@
-"""One dark theme: every colour has one meaning, and is one of the 256 that every terminal has."""
+"""What a token of meaning looks like in the theme that is chosen, and the themes as Textual wants them."""
 
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from rich.style import Style
+from textual.app import App
 from textual.theme import Theme
 
-BACKGROUND = "#121212"
-SURFACE = "#1c1c1c"
-BORDER = "#444444"
-TEXT = "#d0d0d0"
-DIM = "#8a8a8a"
-ACCENT = "#5fafff"
-CURSOR = "#303030"
-CURSOR_FOCUS = "#00005f"
+from fada_tui.widgets.palettes import DARK, PALETTES, Palette
 
-TOKENS: dict[str, str] = {
-    "": TEXT,
-    "dim": DIM,
-    "title": f"bold {TEXT}",
-    "accent": ACCENT,
-    "key": f"bold {ACCENT}",
-    # The ladder, from nothing done to tuned.
-    "todo": DIM,
-    "proxy": "#d7af5f",
-    "tested": "#87af5f",
-    "tuned": "bold #87d787",
-    "running": f"bold {ACCENT}",
-    "alarm": "bold #ff8700",
-    "error": "bold #ff5f5f",
-    "good": "#87af5f",
-    "bad": "#ff5f5f",
-    "graph": ACCENT,
-    "graph2": "#87af5f",
-    "other": "#d7af5f",
-}
-"""Meaning to style. Each also has a sign or a word, so that nothing is said by colour alone."""
+
+def palette_of(app: App[Any]) -> Palette:
+    """That of the app's theme; the dark one for a theme that is not ours."""
+    return PALETTES.get(app.theme, DARK)
 
 
 @cache
-def style(token: str) -> Style:
+def style(palette: Palette, token: str) -> Style:
     """The Rich style of a token.
 
     Raises:
         KeyError: There is no such meaning.
     """
-    return Style.parse(TOKENS[token])
+    return Style.parse(palette.tokens[token])
 
 
-def fada_theme() -> Theme:
+@cache
+def under(palette: Palette, place: str = "background") -> Style:
+    """What text is drawn on: ``background``, ``surface``, ``cursor`` or ``cursor_focus``."""
+    if place in ("cursor", "cursor_focus"):
+        row = Style.parse(palette.cursor_focus if place == "cursor_focus" else palette.cursor)
+        return Style.parse(f"on {palette.background}") + row
+    return Style.parse(f"on {palette.surface if place == 'surface' else palette.background}")
+
+
+def as_textual(palette: Palette) -> Theme:
+    """The theme for borders, fields, dialogs and toasts, which Textual draws."""
+
+    def colour(name: str) -> str:
+        return f"ansi_{name}" if palette.ansi else name
+
+    chosen = under(palette, "cursor_focus").bgcolor
+    block = palette.selection if palette.ansi or chosen is None else chosen.name
+    accent, text, background = colour(palette.accent), colour(palette.text), colour(palette.background)
     return Theme(
-        name="fada",
-        primary=ACCENT,
-        secondary=ACCENT,
-        accent=ACCENT,
-        warning="#ff8700",
-        error="#ff5f5f",
-        success="#87af5f",
-        foreground=TEXT,
-        background=BACKGROUND,
-        surface=BACKGROUND,
-        panel=SURFACE,
-        boost=SURFACE,
-        dark=True,
+        name=palette.name,
+        primary=accent,
+        secondary=accent,
+        accent=accent,
+        warning=colour(palette.warning),
+        error=colour(palette.error),
+        success=colour(palette.success),
+        foreground=text,
+        background=background,
+        surface=background,
+        panel=colour(palette.surface),
+        boost=colour(palette.surface),
+        dark=palette.dark,
+        ansi=palette.ansi,
         variables={
-            "border": ACCENT,
-            "border-blurred": BORDER,
-            "input-selection-background": "#005f87",
-            "block-cursor-background": CURSOR_FOCUS,
-            "block-cursor-foreground": TEXT,
-            "scrollbar": BORDER,
-            "scrollbar-background": BACKGROUND,
-            "scrollbar-hover": DIM,
-            "scrollbar-active": ACCENT,
+            "border": accent,
+            "border-blurred": colour(palette.border),
+            "input-selection-background": colour(palette.selection),
+            "block-cursor-background": colour(block),
+            "block-cursor-foreground": text,
+            "scrollbar": colour(palette.border),
+            "scrollbar-background": background,
+            "scrollbar-hover": text if palette.ansi else palette.dim,
+            "scrollbar-active": accent,
+            # Textual's own styles name these in a theme of the terminal's colours.
+            **({"ansi-background": "ansi_black", "ansi-foreground": "ansi_white"} if palette.ansi else {}),
         },
     )

@@ -7,13 +7,14 @@ from itertools import combinations
 
 from db.tracker.rows import Proposal
 from fada_tui.commands.command import PANES
-from fada_tui.commands.table import TABLE, footer_commands
+from fada_tui.commands.table import TABLE, Commands
 from fada_tui.screens.help import help_rows
 from fada_tui.sources.views import Selection
 from fada_tui.widgets.line import plain
 from tests.fada_tui import panel
 
 MODEL = panel.TRACKER.models[0]
+footer_commands = Commands().footer
 PROPOSAL = Proposal(MODEL.name, MODEL.status, "Tested", 12, "gt", 1000.0, "81.1% GT (600 samples)")
 SELECTIONS = [
     Selection("tracker", model=MODEL, run=panel.RUNNING),
@@ -44,10 +45,10 @@ def test_no_key_means_two_things_at_once() -> None:
 
 
 def test_help_has_every_key_and_description() -> None:
-    text = plain(help_rows(SELECTIONS[0], 200))
+    text = plain(help_rows(Commands(), SELECTIONS[0], 200))
     for command in TABLE:
         assert command.description in text
-        assert f"  {command.key} " in text
+        assert f"  {Commands().key(command.id)} " in text
 
 
 def test_footer_shows_what_works_here_only() -> None:

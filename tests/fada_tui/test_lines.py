@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from rich.style import Style
 
 from fada_tui.widgets.braille import area, bar, parts, plot, spark
 from fada_tui.widgets.line import Line, changed_columns, clip, cut, left, line_width, right, spread, strip_of, wrap
+from fada_tui.widgets.palettes import DARK
 
 TEXT = st.text(max_size=40)
 WIDTH = st.integers(1, 60)
@@ -39,7 +39,7 @@ def test_spread_fills_the_line(begin: str, end: str, width: int) -> None:
 
 @given(TEXT, WIDTH)
 def test_a_strip_never_holds_a_control_character(text: str, width: int) -> None:
-    strip = strip_of(((text, ""),), width, Style())
+    strip = strip_of(((text, ""),), width, DARK)
     assert is_safe(strip.text)
     assert strip.cell_length == width
 

@@ -15,7 +15,7 @@ from PIL import Image
 from backends.data.images import ImageError
 from backends.data.u2bench import read_u2bench
 from fada_tui.sources import pictures
-from fada_tui.sources.pictures import ImageFinder, Picture, PictureSource, draw, image_mode
+from fada_tui.sources.pictures import ImageFinder, Picture, PictureSource, draw
 from fada_tui.widgets.fold import fold
 from fada_tui.widgets.picture import half_cells
 
@@ -109,24 +109,9 @@ def test_the_place_that_an_answer_key_has_noted_needs_no_table(tmp_path: Path) -
     assert draw(ImageFinder(folder).sample(samples[2].image_path), 40, 40).pixels[0] in (120, 128)
 
 
-@pytest.mark.parametrize(
-    ("text", "mode"),
-    [
-        ("[panel]\nimages = 'off'\n", "off"),
-        ("[panel]\nimages = 3\n", "auto"),
-        ("not toml", "auto"),
-        ("panel = 1", "auto"),
-    ],
-)
-def test_the_mode_is_a_setting(tmp_path: Path, text: str, mode: str) -> None:
-    (tmp_path / "config.toml").write_text(text)
-    assert image_mode(tmp_path / "config.toml") == mode
-    assert image_mode(tmp_path / "none.toml") == "auto"
-
-
 def test_a_picture_is_two_pixels_a_cell_and_equal_cells_are_one_segment() -> None:
     black, white = bytes(3), bytes([255] * 3)
-    rows = half_cells(Picture("x", 3, 3, black * 3 + black + white * 2 + white * 3))
+    rows = half_cells(Picture("x", 3, 3, black * 3 + black + white * 2 + white * 3), "#121212")
     assert [[segment.text for segment in row] for row in rows] == [[" ", "▀▀"], ["▀▀▀"]]
     first, second = rows[0]
     assert first.style is not None and first.style.color is None

@@ -11,6 +11,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.screen import Screen
 
+from fada_tui.app import PanelApp
 from fada_tui.listing.order import FIXED, Order
 from fada_tui.screens.accept import AcceptScreen
 from fada_tui.screens.full import FullScreen
@@ -22,6 +23,7 @@ from fada_tui.screens.status import StatusScreen
 from fada_tui.screens.syncrows import plan_rows
 from fada_tui.sources.views import RunList
 from fada_tui.widgets.line import Row
+from fada_tui.widgets.palettes import PALETTES
 from tests.fada_tui import panel
 from tests.fada_tui import test_proposal_screen as proposed
 from tests.fada_tui import test_queue as queued
@@ -30,22 +32,35 @@ from tests.fada_tui import test_tracker_rows as tracked
 NOON = datetime(2026, 1, 27, 12).timestamp()
 """Told in local time, so the picture is the same wherever it is made."""
 SIZES = [(80, 24), (120, 40)]
+THREE = [*SIZES, (200, 60)]
+_LONG = "an-organisation/A-model-whose-name-is-longer-than-any-column-at-any-size-医学-超声-⚕-Instruct-v2.5-final"
+LONG_NAMES = RunList(
+    tuple(replace(run, model=_LONG, tags=("night", "a tag that is long too")) for run in panel.RUNS.runs),
+    panel.RUNS.scores,
+)
+
+
+async def nothing_yet(pilot: Pilot[str]) -> None:
+    """The sources have not answered."""
+    await pilot.pause()
+
+
 STATES = {
+    "loading": nothing_yet,
     "fresh": panel.fed(RunList(), None, panel.NO_GPU),
     "running": panel.fed(panel.RUNS, panel.RUN_VIEW, panel.GPU),
     "failed": panel.fed(panel.RUNS, panel.FAILED_VIEW, panel.NO_GPU, "4"),
     "not-available": panel.fed(panel.RUNS, panel.RUN_VIEW, panel.GPU_NA, "3"),
+    "long-names": panel.fed(LONG_NAMES, replace(panel.RUN_VIEW, run=LONG_NAMES.runs[2]), panel.GPU, "2"),
+    "no-gpu": panel.fed(panel.RUNS, panel.RUN_VIEW, panel.NO_GPU, "3"),
+    "gpu-lost": panel.fed(panel.RUNS, panel.RUN_VIEW, panel.LOST, "3"),
 }
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", THREE, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("state", STATES)
 def test_dashboard(snap_compare: Callable[..., bool], state: str, size: tuple[int, int]) -> None:
     assert snap_compare(panel.make_app(), terminal_size=size, run_before=STATES[state])
-
-
-def test_wide(snap_compare: Callable[..., bool]) -> None:
-    assert snap_compare(panel.make_app(), terminal_size=(200, 60), run_before=STATES["running"])
 
 
 def test_help(snap_compare: Callable[..., bool]) -> None:
@@ -115,6 +130,24 @@ QUEUE = replace(queued.QUEUE, outlook=queued.OUTLOOK)
 def test_queue(snap_compare: Callable[..., bool], size: tuple[int, int], keys: str) -> None:
     before = panel.fed(QUEUE, queued.PAUSED_VIEW, panel.GPU, *keys)
     assert snap_compare(panel.make_app(), terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("theme", [name for name in PALETTES if name != "dark"])
+def test_theme(snap_compare: Callable[..., bool], theme: str) -> None:
+    app = panel.make_app()
+    app.theme = theme
+    assert snap_compare(app, terminal_size=(80, 24), run_before=STATES["running"])
+
+
+def test_jump(snap_compare: Callable[..., bool]) -> None:
+    before = panel.fed(panel.RUNS, panel.RUN_VIEW, panel.GPU, "apostrophe")
+    assert snap_compare(panel.make_app(), terminal_size=(80, 24), run_before=before)
+
+
+@pytest.mark.parametrize("size", THREE, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_first_page(snap_compare: Callable[..., bool], size: tuple[int, int]) -> None:
+    app = PanelApp(panel.NOWHERE, live=False, greet=True)
+    assert snap_compare(app, terminal_size=size, run_before=STATES["fresh"])
 
 
 def test_marks_in_the_pane(snap_compare: Callable[..., bool]) -> None:
