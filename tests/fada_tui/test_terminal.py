@@ -114,6 +114,34 @@ def test_a_terminal_that_vanishes_without_a_signal_ends_the_panel(terminal: Term
         terminal.master = os.open(os.devnull, os.O_RDONLY)
 
 
+CRASH = """
+import sys
+from fada_tui import app
+from fada_tui.cli import run
+app.PanelApp.on_ready = lambda self: 1 / 0
+sys.exit(run(["--home", sys.argv[1]]))
+"""
+
+
+def test_an_error_that_nobody_handles_is_no_success(tmp_path: Path) -> None:
+    """Textual's own run() returns as if nothing had been: a script around the panel would go on."""
+    master, slave = pty.openpty()
+    words = [sys.executable, "-P", "-c", CRASH, str(tmp_path / "home")]
+    process = subprocess.Popen(
+        words, stdin=slave, stdout=slave, stderr=slave, env={**os.environ, "TERM": "xterm-256color"}
+    )
+    os.close(slave)
+    shown = Terminal(process, master)
+    try:
+        shown.read_to_end()
+        assert process.wait(20) == 1
+        assert b"ZeroDivisionError" in shown.output
+        assert LEAVES_ALTERNATE_SCREEN in shown.output
+    finally:
+        process.kill()
+        os.close(master)
+
+
 class Gone(io.StringIO):
     def write(self, text: str) -> int:
         raise OSError(5, "Input/output error")
