@@ -11,6 +11,7 @@ from backends.jobs.settings import EVAL_TASKS, GENERATION, OF_TASK
 from db.home import Home
 from fada_tui.format import count
 from fada_tui.screens.datafacts import DataFacts, Facts
+from fada_tui.screens.engines import ENGINE, chosen_engine, engine_fields
 from fada_tui.screens.fitform import FitForm
 from fada_tui.screens.form import Field, FormError, Question, path_of, required
 from fada_tui.screens.propose import for_evaluation
@@ -62,6 +63,7 @@ class EvaluateForm(FitForm[tuple[int, ...]]):
             Field("batch", "Batch size", "", str(GENERATION["batch_size"]), kind="integer", help=_BATCH),
             Field("new_tokens", "New tokens", "", str(GENERATION["max_new_tokens"]), kind="integer", beside=True,
                   help=_TOKENS),
+            *engine_fields(home),
         )  # fmt: skip
         if models:
             rest = f" and {len(models) - _NAMED} more" if len(models) > _NAMED else ""
@@ -75,7 +77,8 @@ class EvaluateForm(FitForm[tuple[int, ...]]):
         self._models = tuple(models)
         self._facts = DataFacts()
 
-    FIT_OF = ("model", "data", "kind", "image_root", "limit", "adapter", "server", "precision", "batch", "new_tokens")
+    FIT_OF = ("model", "data", "kind", "image_root", "limit", "adapter", "server", "precision", "batch", "new_tokens",
+              ENGINE)  # fmt: skip
 
     def fit_home(self) -> Home:
         return self._home
@@ -118,6 +121,7 @@ class EvaluateForm(FitForm[tuple[int, ...]]):
 
     def submit(self, values: dict[str, str]) -> tuple[int, ...]:
         from backends.jobs.consent import ConsentNeeded
+        from backends.jobs.engines.config import grouped
         from backends.jobs.remote_code import CodeConsentNeeded
         from backends.jobs.submit import submit
 
@@ -131,7 +135,7 @@ class EvaluateForm(FitForm[tuple[int, ...]]):
             seen = ",".join(filter(None, (values.get(_CODE), needed.code.digest)))
             text = "\n".join((needed.message, *needed.facts))
             raise Question(f"Run the code of {needed.code.words}?", text, "agrees", {_CODE: seen}) from None
-        return tuple(submit(self._home, plan) for plan in plans)
+        return tuple(submit(self._home, plan) for plan in grouped(plans))
 
     def _plans(self, values: dict[str, str]) -> list[dict[str, Any]]:
         from backends.jobs.launch import plan_eval
@@ -154,6 +158,7 @@ class EvaluateForm(FitForm[tuple[int, ...]]):
                 precision=values["precision"],
                 floors=("text_only",) if values["text_only"] == "yes" else (),
                 generation=_generation(values),
+                engine=chosen_engine(values),
             )
             for model in self._models or (required(values, "model", "the model"),)
         ]

@@ -18,6 +18,7 @@ from backends.jobs.presets import Preset
 from backends.jobs.preview import Preview, preview_finetune
 from backends.jobs.settings import SettingError, check_settings, training_spec
 from db.home import Home
+from fada_tui.screens.engines import ENGINE, chosen_engine, engine_fields
 from fada_tui.screens.finetunefields import (
     NO_PRESET,
     PRECISION,
@@ -70,7 +71,7 @@ class FinetuneForm(FitForm[tuple[int, ...]]):
 
     def __init__(self, home: Home, suggestion: Suggestion) -> None:
         note = "Below: what it takes, and what the training data hold. Fine-tunes run one at a time."
-        super().__init__("Fine-tune", finetune_fields(suggestion.model), note)
+        super().__init__("Fine-tune", (*finetune_fields(suggestion.model), *engine_fields(home)), note)
         self._home = home
         self._suggestion = suggestion
         self._presets: dict[str, Preset] = {}
@@ -96,7 +97,7 @@ class FinetuneForm(FitForm[tuple[int, ...]]):
     # What it would take.
 
     FIT_OF = ("model", "method", "precision", "r", "targets", "batch", "accumulation", "epochs", "steps", "max_pixels",
-              "max_length")  # fmt: skip
+              "max_length", ENGINE)  # fmt: skip
 
     def fit_home(self) -> Home:
         return self._home
@@ -264,6 +265,7 @@ class FinetuneForm(FitForm[tuple[int, ...]]):
             eval_data=path_of(values["eval_data"]) or None,
             settings=_settings(values),
             precision=values[PRECISION],
+            engine=chosen_engine(values),
         )
         return tuple(runs)
 

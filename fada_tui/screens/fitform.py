@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 from backends.estimate.ask import Question
 from db.connect import connect
 from db.home import Home
+from fada_tui.screens.engines import chosen_engine, engine_lines, offered
 from fada_tui.screens.form import FormScreen
 from fada_tui.screens.pick import Pick
 from fada_tui.text import printable
@@ -111,7 +112,11 @@ class FitForm(FormScreen[ResultT]):
             ]
         # Of several the one that takes most is told: where that fits, all do.
         most = max(found, key=lambda one: one.here.interval[1])
-        lines = prospect_lines(most, self.method_words(values))
+        engine = chosen_engine(values)
+        if engine is None:
+            lines = prospect_lines(most, self.method_words(values), offered(home, most))
+        else:
+            lines = engine_lines(home, engine, most)
         name = models[found.index(most)]
         return [f"the largest of them, {name}:", *lines] if len(models) > 1 else lines
 

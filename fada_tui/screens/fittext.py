@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from backends.estimate.ask import GIB, Answer
 from backends.jobs.prospect import Images, Prospect
 from fada_tui.format import duration
 
 
-def prospect_lines(found: Prospect, method: str = "") -> list[str]:
+def prospect_lines(found: Prospect, method: str = "", offers: Sequence[str] = ()) -> list[str]:
     """Memory of the card, memory reserved here where that is another, and what the work amounts to.
 
     Args:
         method: A word on the method, where there is one.
+        offers: What would take it, where this machine cannot.
     """
     lines = [fit_words(found.card)]
     if found.here.memory != "VRAM":
@@ -20,7 +23,7 @@ def prospect_lines(found: Prospect, method: str = "") -> list[str]:
         words = f"likely {likely:.1f} GiB ({low:.1f} to {high:.1f}{by}) of {found.capacity.total / GIB:.1f}"
         lines.append(f"RAM, as there is no card: {words}")
     if found.refused:
-        lines.append(f"✗ it cannot be queued here: it {found.refused}")
+        lines += [f"✗ it cannot be queued here: it {found.refused}", *offers]
     else:
         lines.append(f"reserves {found.reserved / GIB:.2f} GiB of {found.here.memory}: {found.here.source}")
     if method:

@@ -54,9 +54,7 @@ class EngineSettings:
     conf: str | None = None
     """slurm.conf; None: Slurm finds it."""
     login: str | None = None
-    """``user@host``: Slurm is asked through ssh there."""
-    home: str | None = None
-    """The folder for runs on the cluster's own file system, where it does not see this HOME; needs ``login``."""
+    """``user@host``: Slurm is asked through ssh there; its nodes see this HOME all the same."""
     poll_s: float = 5.0
     settle_s: float = 20.0
     """So long after the end a run's own record may take to be seen here."""
@@ -176,8 +174,6 @@ def _engine(name: str, table: Mapping[str, Any], where: str) -> EngineSettings:
         raise QueueError("gres = shard:N needs vram_gb", where, "say how many GB, that is shards, one card has")
     if settings.time and not _TIME.fullmatch(settings.time):
         raise QueueError(f"time cannot be {settings.time!r}", where, 'as Slurm writes it: "8:00:00", "2-00:00:00"')
-    if settings.home and not settings.login:
-        raise QueueError("home is for a cluster that is reached through login", where, "give login = user@host too")
     return settings
 
 

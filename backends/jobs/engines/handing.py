@@ -141,5 +141,5 @@ def _submit(home: Home, conn: sqlite3.Connection, batch: Sequence[Ready]) -> Eng
     for one, submission, job in zip(batch, made, jobs, strict=True):
         write_submission(one.folder, replace(submission, job=job))
         ingest(conn, home, one.order.run)
-        set_reason(conn, one.order.run, f"{engine.name}'s job {job}")
+        set_reason(conn, one.order.run, f"{engine.name}: job {job}")
     return None

@@ -149,4 +149,4 @@ def _why_it_waits(engine: Slurm, run: Tended, submission: Submission, word: Word
         return f"being taken out of {engine.name}'s queue"
     if run.control.held and not word.held:
         return f"being held in {engine.name}'s queue"
-    return f"{engine.name}'s job {submission.job} waits" + (f": {word.reason}" if word.reason else "")
+    return f"{engine.name}: {word.reason or 'waits'}, job {submission.job}"

@@ -133,7 +133,6 @@ def test_nothing_is_over_before_the_engine_says_so(tmp_path: Path, attempt: Atte
         ("[engines.x]\ntime = 'soon'", "time cannot be"),
         ("[engines.x]\nsetup = 'module load x'", "setup cannot be"),
         ("[engines.x]\npartition = '--wrap=x'", "partition cannot be"),
-        ("[engines.x]\nhome = '/scratch'", "login"),
         ("engines = 3", "no table"),
         ("[engines", "TOML"),
     ],

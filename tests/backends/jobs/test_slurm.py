@@ -69,7 +69,7 @@ def job_of(home: Home, run: int) -> str:
 
 def waits_there(run: Run) -> bool:
     """Once Slurm has looked at it, and said why."""
-    return run.state == "queued" and " waits: " in (run.reason or "")
+    return run.state == "queued" and (run.reason or "").startswith("cluster: ") and "y, job" in (run.reason or "")
 
 
 def dispatchers(home: Home) -> list[psutil.Process]:
@@ -153,7 +153,7 @@ def test_what_is_held_does_not_start_there(on_cluster: Queue, cluster: SlurmClus
     first = on_cluster("import time; time.sleep(300)", vram_bytes=20 * 10**9)
     until(first, running)
     second = on_cluster("pass", vram_bytes=20 * 10**9)
-    until(second, waits_there)
+    until(second, lambda run: "Resources" in (run.reason or ""))
     queue.hold(home, second)
     until(second, lambda run: run.state == "held")
     assert "JobHeldUser" in cluster.ask("scontrol", "show", "job", job_of(home, second))
