@@ -61,6 +61,7 @@ def admit(waiting: Sequence[Claim], active: Sequence[Claim], capacity: Capacity)
     but an exclusive one at the head keeps the machine from filling up again.
     """
     running = list(active)
+    taken = [one for one in running if not one.aside]
     verdicts = []
     blocked_by: int | None = None
     for claim in waiting:
@@ -70,13 +71,12 @@ def admit(waiting: Sequence[Claim], active: Sequence[Claim], capacity: Capacity)
             running += [claim] if reason is None else []
             continue
         reason = (
-            f"after #{blocked_by}, which needs the machine alone"
-            if blocked_by
-            else _why_not(claim, [one for one in running if not one.aside], capacity)
+            f"after #{blocked_by}, which needs the machine alone" if blocked_by else _why_not(claim, taken, capacity)
         )
         verdicts.append(Verdict(claim.run, reason))
         if reason is None:
             running.append(claim)
+            taken.append(claim)
         elif claim.exclusive and blocked_by is None and impossible(claim, capacity) is None:
             blocked_by = claim.run
     return verdicts

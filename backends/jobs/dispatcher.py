@@ -25,7 +25,7 @@ from backends.jobs.engines.watch import Watch
 from backends.jobs.files import complain
 from backends.jobs.ingest import ingest
 from backends.jobs.peaks import note_vram
-from backends.jobs.reconcile import FULL, set_reason, tick, unusable, waits_for, work_left, worker_pids
+from backends.jobs.reconcile import FULL, set_reason, tick, unusable, waited_for, work_left, worker_pids
 from backends.jobs.spawn import start_dispatcher
 from backends.jobs.starts import Replaced, Starts
 from backends.telemetry.codec import to_compact
@@ -101,29 +101,36 @@ class Dispatcher:
         assert self._sample is not None
         active = [run for run in active_runs(self._conn) if run.engine is None]
         ready: list[Run] = []
+        waits = waited_for(self._conn)
         for run in runs_in_state(self._conn, "queued"):
             if run.engine is not None:
                 continue  # its own engine's to start
-            parents = waits_for(self._conn, run.id)
+            parents = waits.get(run.id)
             reason = self._starts.waits(run.id, run.attempt)
             if parents:
                 reason = "after " + ", ".join(f"#{parent}" for parent in parents)
             if reason:
-                set_reason(self._conn, run.id, reason)
+                self._say(run, reason)
             else:
                 ready.append(run)
         ready = self._without_card(ready)
         capacity = capacity_of(self._sample)
-        claims = [[self._claim(run, capacity) for run in runs] for runs in (ready, active)]
+        alone = self._alone()
+        claims = [[self._claim(run, capacity, run.id in alone) for run in runs] for runs in (ready, active)]
         verdicts = admit(claims[0], claims[1], capacity)
-        attempts = {run.id: run.attempt for run in ready}
+        runs = {run.id: run for run in ready}
         for verdict in verdicts:
             if verdict.reason is None and self._start(verdict.run):
-                self._starts.note(verdict.run, attempts[verdict.run])
-                self._alarms.started(verdict.run, attempts[verdict.run])
+                self._starts.note(verdict.run, runs[verdict.run].attempt)
+                self._alarms.started(verdict.run, runs[verdict.run].attempt)
                 ingest(self._conn, self._home, verdict.run)
             elif verdict.reason is not None:
-                set_reason(self._conn, verdict.run, verdict.reason)
+                self._say(runs[verdict.run], verdict.reason)
+
+    def _say(self, run: Run, reason: str | None) -> None:
+        """Why it waits; a transaction only where that has changed."""
+        if run.reason != reason:
+            set_reason(self._conn, run.id, reason)
 
     def _start(self, run_id: int) -> bool:
         """False where it cannot be started now; what is wrong with one run's directory holds up no other run."""
@@ -152,12 +159,18 @@ class Dispatcher:
                 left.append(run)
         return left
 
-    def _claim(self, run: Run, capacity: Capacity) -> Claim:
-        row = self._conn.execute("SELECT exclusive FROM runs WHERE id = ?", (run.id,)).fetchone()
+    def _alone(self) -> set[int]:
+        """Runs that need the machine alone."""
+        rows = self._conn.execute(
+            "SELECT id FROM runs WHERE exclusive = 1 AND state IN ('queued', 'starting', 'running', 'paused')"
+        )
+        return {row[0] for row in rows}
+
+    def _claim(self, run: Run, capacity: Capacity, alone: bool) -> Claim:
         seen = max(run.peak_bytes or 0, self._held.get(run.id, 0))
         # What ran here once can run here again, whatever the sum of its processes' pages came to.
         most = max(run.reserved_bytes or 0, min(seen, capacity.total - MARGIN))
-        return Claim(run.id, most, bool(row[0]), aside=run.task == "download")
+        return Claim(run.id, most, alone, aside=run.task == "download")
 
     def _record_sample(self) -> None:
         if time.monotonic() - self._sampled_at < SAMPLE_S and self._sample is not None:

@@ -9,11 +9,14 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 from backends.jobs.admission import Capacity, Claim, admit
 
 _NAMED = 3
+_AHEAD = 100
+"""So many of those that could start are looked at for one that passes a larger one: thousands take no minutes."""
 _MOST_UNLIKE = 4.0
 """An earlier run with up to this many times more or fewer questions says something about this one."""
 
@@ -29,6 +32,8 @@ class Work:
     reserved: int = 0
     exclusive: bool = False
     aside: bool = False
+    elsewhere: bool = False
+    """On an engine of its own, whose queue nobody here can foresee: while it waits there its end is not known."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ def forecast(works: Sequence[Work], capacity: Capacity, now: float) -> Forecast:
             starts[work.run] = now
             ends[work.run] = _end(work, now)
             active.append(work)
-    waiting = [work for work in works if work.state == "queued"]
+    waiting = [work for work in works if work.state == "queued" and not work.elsewhere]
     unfinished = {work.run for work in works}
     at = now
     while True:
@@ -102,11 +107,17 @@ def forecast(works: Sequence[Work], capacity: Capacity, now: float) -> Forecast:
     return Forecast(
         spans,
         max(known) if known and len(known) == len(counted) else None,
-        tuple(work.run for work in works if work.seconds is None and work.state not in ("held", "paused")),
+        tuple(work.run for work in works if _is_unknown(work)),
         tuple(work.run for work in works if work.state == "held"),
         tuple(work.run for work in works if work.state == "paused"),
         tuple(sorted(_behind_held(works))),
         tuple(work.run for work in waiting if _finds_no_room(work, unfinished, capacity)),
+    )
+
+
+def _is_unknown(work: Work) -> bool:
+    return work.state not in ("held", "paused") and (
+        work.seconds is None or (work.elsewhere and work.state == "queued")
     )
 
 
@@ -133,8 +144,9 @@ def _start_what_fits(
     starts: dict[int, float],
     ends: dict[int, float | None],
 ) -> None:
-    ready = [work for work in waiting if not unfinished.intersection(work.after)]
-    verdicts = admit([_claim(work) for work in ready], [_claim(work) for work in active], capacity)
+    ready = list(islice((work for work in waiting if not unfinished.intersection(work.after)), _AHEAD))
+    here = [_claim(work) for work in active if not work.elsewhere]
+    verdicts = admit([_claim(work) for work in ready], here, capacity)
     for work, verdict in zip(ready, verdicts, strict=True):
         if verdict.reason is None:
             starts[work.run], ends[work.run] = at, _end(work, at)

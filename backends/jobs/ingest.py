@@ -23,7 +23,7 @@ from db.connect import bump, check_version, immediate
 from db.home import Home
 from db.runs.curves import forget_curves, last_time
 from db.runs.due import clear_due
-from db.runs.rows import END_STATES, SCHEMA_VERSION
+from db.runs.rows import END_STATES, SCHEMA_VERSION, WAITING_STATES
 from db.runs.verdict import verdict
 
 CHUNK = 4 << 20
@@ -271,6 +271,8 @@ def _update_row(conn: sqlite3.Connection, row: dict[str, Any], state: State, fol
         "started": attempt.started if attempt else None,
         "ended": attempt.ended if attempt else None,
     } | _labels(folder)
+    if state.name not in WAITING_STATES:
+        fresh["settled"] = None  # it is looked at each time
     if state.control.reserve is not None:  # raised since the spec was frozen
         fresh["reserved_bytes"] = state.control.reserve
     if attempt and attempt.peak_bytes:

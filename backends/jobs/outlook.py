@@ -12,37 +12,48 @@ from backends.jobs.admission import Capacity
 from backends.jobs.forecast import Forecast, Past, Work, expected_seconds, forecast
 from backends.jobs.store import read_attempt
 from backends.telemetry.codec import from_dict
-from db.runs.queries import earlier_runs, latest_samples, unfinished_runs
+from db.runs.queries import earlier_runs, latest_samples, spec_of, unfinished_runs
 from db.runs.rows import Run
 
 _FRESH_S = 120.0
+_Known = dict[tuple[str, str, str | None], list[Past]]
+"""Earlier runs by what they were of: looked up once for all that wait."""
+FORESEEN = 300
+"""So many of those that wait are compared with earlier runs; how long the others take is not known yet."""
 
 
 def outlook(conn: sqlite3.Connection, now: float | None = None) -> Forecast:
     """When everything that is not over should start and end."""
     at = time.time() if now is None else now
     runs = unfinished_runs(conn)
-    works = [_work(conn, run, exclusive, at) for run, exclusive in runs]
+    active = sum(run.is_active for run, _ in runs)
+    foreseen = {run.id for run, _ in runs if run.is_active} | {run.id for run, _ in runs[: active + FORESEEN]}
+    known: _Known = {}
+    works = [_work(conn, run, exclusive, at, known if run.id in foreseen else None) for run, exclusive in runs]
     return forecast(works, _capacity(conn, at), at)
 
 
-def _work(conn: sqlite3.Connection, run: Run, exclusive: bool, now: float) -> Work:
+def _work(conn: sqlite3.Connection, run: Run, exclusive: bool, now: float, known: _Known | None) -> Work:
     reserved = max(run.reserved_bytes or 0, (run.peak_bytes or 0) if run.is_active else 0)
-    return Work(run.id, run.state, _seconds(conn, run, now), run.after, reserved, exclusive, run.task == "download")
+    seconds = _seconds(conn, run, now, known) if known is not None else None
+    aside, elsewhere = run.task == "download", run.engine is not None
+    return Work(run.id, run.state, seconds, run.after, reserved, exclusive, aside, elsewhere)
 
 
-def _seconds(conn: sqlite3.Connection, run: Run, now: float) -> float | None:
+def _seconds(conn: sqlite3.Connection, run: Run, now: float, known: _Known) -> float | None:
     """By its own rate; else as long as an earlier run like it took, less what is over. Pauses are nobody's time."""
     if run.is_active and run.reason:
         return 0.0  # it was asked to stop, and does not go on to its end
     if run.eta_s is not None:
         return run.eta_s
-    spec, pasts = earlier_runs(conn, run.id)
-    runs = Path(run.run_dir).parent
-    expected = expected_seconds(
-        json.loads(spec),
-        (Past(json.loads(past), _worked(runs / str(one), 1, begin, end)) for one, past, begin, end in pasts),
-    )
+    kind = (run.model, run.kind, run.task)
+    if kind not in known:
+        runs = Path(run.run_dir).parent
+        known[kind] = [
+            Past(json.loads(past), _worked(runs / str(one), 1, begin, end))
+            for one, past, begin, end in earlier_runs(conn, run.id)
+        ]
+    expected = expected_seconds(spec_of(conn, run.id), known[kind]) if known[kind] else None
     if expected is None:
         return None
     if run.attempt > 1 and run.fraction:

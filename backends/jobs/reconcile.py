@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+import time
+from pathlib import Path
 
 from backends.jobs.ingest import ingest
 from backends.jobs.orphan import tend_orphan
@@ -16,20 +18,30 @@ from db.runs.queries import active_runs, parents
 from db.runs.rows import ACTIVE_STATES, END_STATES, WAITING_STATES
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+_SETTLED_NS = 1_000_000_000
+"""A modification time this young may hide another change in the same clock tick."""
 
 
 def tick(conn: sqlite3.Connection, home: Home) -> None:
     """Adopt what has no row, ingest what is not over, end what has lost its parent."""
     adopt_new(conn, home)
     look_at_due(conn, home)
-    for run_id in _unfinished(conn):
+    dependants = _dependants(conn)
+    settled: list[tuple[int, int]] = []
+    for run_id, state, seen in _unfinished(conn):
         try:
-            _look_at(conn, home, run_id)
+            stamp = _look_at(conn, home, run_id, state, seen, run_id in dependants)
         except OSError as error:
             if error.errno in FULL:
                 raise
             # What is wrong with one run's directory holds up no other run.
             _say(conn, run_id, unusable(error))
+            continue
+        if stamp is not None and stamp != seen:
+            settled.append((stamp, run_id))
+    if settled:
+        with immediate(conn):
+            conn.executemany("UPDATE runs SET settled = ? WHERE id = ?", settled)
 
 
 def unusable(error: OSError) -> str:
@@ -37,11 +49,21 @@ def unusable(error: OSError) -> str:
     return f"its directory cannot be used: {error.strerror}"
 
 
-def _look_at(conn: sqlite3.Connection, home: Home, run_id: int) -> None:
-    # First: a run is over only when nothing of it is left that could go on writing.
-    tend_orphan(conn, home, run_id)
-    if ingest(conn, home, run_id) == "queued":
+def _look_at(
+    conn: sqlite3.Connection, home: Home, run_id: int, state: str, seen: int | None, depends: bool
+) -> int | None:
+    """Bring one run up to its directory. The stamp of the directory of one that waits, where it has settled."""
+    stamp = _stamp(home.run_dir(run_id)) if state in WAITING_STATES else None
+    if stamp is None or stamp != seen:
+        # First: a run is over only when nothing of it is left that could go on writing.
+        tend_orphan(conn, home, run_id)
+        now = ingest(conn, home, run_id)
+        if now not in WAITING_STATES or (stamp is not None and time.time_ns() - stamp // 2 <= _SETTLED_NS):
+            stamp = None
+        state = now or ""
+    if state == "queued" and depends:
         _check_parents(conn, home, run_id)
+    return stamp
 
 
 def tick_and_wake(conn: sqlite3.Connection, home: Home) -> None:
@@ -60,11 +82,28 @@ def work_left(conn: sqlite3.Connection) -> bool:
     return conn.execute(f"SELECT 1 FROM runs WHERE state IN ({marks}) LIMIT 1", states).fetchone() is not None
 
 
-def _unfinished(conn: sqlite3.Connection) -> list[int]:
+def _stamp(folder: Path) -> int | None:
+    """Changes with whatever can change the state of a run that waits: all of it is a file that is made or replaced, but
+    for the lock of one that is being started, which its dispatcher looks at. None where the folder is gone.
+    """
+    try:
+        return folder.stat().st_mtime_ns + (folder / "attempts").stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _dependants(conn: sqlite3.Connection) -> set[int]:
+    """Queued runs that wait for others, or have."""
+    rows = conn.execute("SELECT d.run FROM dependencies d JOIN runs r ON r.id = d.run WHERE r.state = 'queued'")
+    return {row[0] for row in rows}
+
+
+def _unfinished(conn: sqlite3.Connection) -> list[tuple[int, str, int | None]]:
+    """Id, state, and the stamp of its folder when nothing more was to be read there."""
     states = (*WAITING_STATES, *ACTIVE_STATES)
     marks = ",".join("?" * len(states))
-    rows = conn.execute(f"SELECT id FROM runs WHERE state IN ({marks}) ORDER BY position, id", states)
-    return [row[0] for row in rows]
+    rows = conn.execute(f"SELECT id, state, settled FROM runs WHERE state IN ({marks}) ORDER BY position, id", states)
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def _check_parents(conn: sqlite3.Connection, home: Home, run_id: int) -> None:
@@ -101,9 +140,18 @@ def worker_pids(conn: sqlite3.Connection, home: Home) -> dict[int, int]:
     return found
 
 
-def waits_for(conn: sqlite3.Connection, run_id: int) -> list[int]:
-    """The parents that are not over yet."""
-    return [parent for parent, _, state in parents(conn, run_id) if state not in END_STATES]
+def waited_for(conn: sqlite3.Connection) -> dict[int, list[int]]:
+    """Of each queued run that waits for others the parents that are not over yet."""
+    marks = ",".join("?" * len(END_STATES))
+    rows = conn.execute(
+        "SELECT d.run, d.parent FROM dependencies d JOIN runs r ON r.id = d.run LEFT JOIN runs p ON p.id = d.parent "
+        f"WHERE r.state = 'queued' AND (p.state IS NULL OR p.state NOT IN ({marks})) ORDER BY d.run, d.parent",
+        END_STATES,
+    )
+    found: dict[int, list[int]] = {}
+    for run, parent in rows:
+        found.setdefault(run, []).append(parent)
+    return found
 
 
 def _say(conn: sqlite3.Connection, run_id: int, reason: str) -> None:

@@ -28,6 +28,7 @@ __all__ = [
     "run_detail",
     "runs_in_state",
     "scores",
+    "spec_of",
     "summary",
     "unfinished_runs",
     "with_tags",
@@ -107,17 +108,21 @@ def unfinished_runs(conn: sqlite3.Connection) -> list[tuple[Run, bool]]:
     return [(run, run.id in alone) for run in runs]
 
 
-def earlier_runs(
-    conn: sqlite3.Connection, run_id: int, limit: int = 20
-) -> tuple[str, list[tuple[int, str, float, float]]]:
-    """A run's spec; id, spec, begin and end of the newest runs of its model and kind that were done in one attempt."""
-    row = conn.execute("SELECT spec, kind, task, model FROM runs WHERE id = ?", (run_id,)).fetchone()
+def spec_of(conn: sqlite3.Connection, run_id: int) -> dict[str, Any]:
+    """What a run was asked to do, as it was frozen."""
+    found: dict[str, Any] = json.loads(conn.execute("SELECT spec FROM runs WHERE id = ?", (run_id,)).fetchone()[0])
+    return found
+
+
+def earlier_runs(conn: sqlite3.Connection, run_id: int, limit: int = 20) -> list[tuple[int, str, float, float]]:
+    """Id, spec, begin and end of the newest runs of a run's model and kind that were done in one attempt."""
+    row = conn.execute("SELECT kind, task, model FROM runs WHERE id = ?", (run_id,)).fetchone()
     rows = conn.execute(
         "SELECT id, spec, started, ended FROM runs WHERE model = ? AND kind = ? AND task IS ? AND state = 'done' "
         "AND attempt = 1 AND ended > started AND id != ? ORDER BY id DESC LIMIT ?",
         (row["model"], row["kind"], row["task"], run_id, limit),
     )
-    return row["spec"], [(past[0], past[1], past[2], past[3]) for past in rows]
+    return [(past[0], past[1], past[2], past[3]) for past in rows]
 
 
 def _runs(conn: sqlite3.Connection, rows: list[sqlite3.Row]) -> list[Run]:

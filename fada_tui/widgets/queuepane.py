@@ -18,6 +18,8 @@ from fada_tui.widgets.status import headline_score, named, state_span, tag_text,
 
 _RATE_FROM = 76
 _MEMORY_FROM = 100
+SHOWN = 500
+"""So many of those that wait have a row: a queue of thousands must not hold up a key."""
 _BORDER = 6
 """Corners and spaces around a title, in cells."""
 _NEEDS = re.compile(r"needs ([\d.]+) GiB of \w+, ([\d.]+) GiB free")
@@ -77,7 +79,10 @@ class QueuePane(LineView):
                 by_run.setdefault(one.run, []).append(one)
         digits = max(len(str(run.id)) for run in runs.runs)
         rows = [self._row(run, self._live(run, width), digits, width) for run in runs.active]
-        rows += [self._row(run, self._waiting(run, digits, width), digits, width) for run in runs.waiting]
+        waiting = runs.waiting
+        rows += [self._row(run, self._waiting(run, digits, width), digits, width) for run in waiting[:SHOWN]]
+        if len(waiting) > SHOWN:
+            rows.append(Row(((f"… {len(waiting) - SHOWN:,} more wait (fada jobs)", "dim"),)))
         if rows and runs.over:
             rows.append(Row((("─ over " + "─" * max(0, width - 7), "dim"),)))
         rows += [self._row(run, _over(run, by_run.get(run.id, [])), digits, width) for run in runs.over]

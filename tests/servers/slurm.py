@@ -45,7 +45,7 @@ SlurmdParameters=config_overrides
 SchedulerParameters=sched_min_interval=0,batch_sched_delay=0
 KillWait=5
 GresTypes=gpu,shard
-NodeName={host} NodeAddr=127.0.0.1 CPUs=8 RealMemory=8000 Gres=gpu:1,shard:32
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=8000 Gres=gpu:1,shard:32
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE OverSubscribe=YES State=UP
 """
 
@@ -53,8 +53,9 @@ PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE OverSubscribe=YES S
 class SlurmCluster:
     """Started and stopped by its processes; everything of it lies in one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, cpus: int = 8) -> None:
         self.folder = folder
+        self._cpus = cpus
         self.conf = folder / "slurm.conf"
         self._environment = {**os.environ, "SLURM_CONF": str(self.conf)}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -70,7 +71,7 @@ class SlurmCluster:
         control_port, node_port = _free_ports(2)
         host = socket.gethostname().split(".")[0]
         self.conf.write_text(
-            _CONF.format(host=host, folder=self.folder, control_port=control_port, node_port=node_port)
+            _CONF.format(host=host, cpus=self._cpus, folder=self.folder, control_port=control_port, node_port=node_port)
         )
         (self.folder / "gres.conf").write_text("Name=gpu File=/dev/zero\nName=shard Count=32\n")
         options = [f"--{name}={self.folder}/munge/{name}" for name in ("socket", "pid-file", "log-file", "seed-file")]
@@ -153,14 +154,20 @@ class SlurmCluster:
             )
 
 
+def missing_for_slurm() -> str | None:
+    """Why none can be started here; None where one can."""
+    if os.geteuid() != 0:
+        return "not root"
+    missing = [name for name in _PROGRAMS if not _found(name)]
+    return f"without {', '.join(missing)} (Debian: slurm-wlm munge)" if missing else None
+
+
 @pytest.fixture(scope="session")
 def slurm_cluster() -> Iterator[SlurmCluster]:
     """Slurm with one node, a card (a fake device) and 32 shards of it, on free ports of the loopback."""
-    if os.geteuid() != 0:
-        pytest.skip("not root: no real Slurm was started, and nothing was asked of one")
-    missing = [name for name in _PROGRAMS if not _found(name)]
+    missing = missing_for_slurm()
     if missing:
-        pytest.skip(f"without {', '.join(missing)} (Debian: slurm-wlm munge) nothing was asked of a real Slurm")
+        pytest.skip(f"no real Slurm was started, and nothing was asked of one: {missing}")
     with tempfile.TemporaryDirectory(prefix="fada-slurm-") as name:  # munged takes no folder that is closed to others
         cluster = SlurmCluster(Path(name))
         try:

@@ -102,8 +102,9 @@ class Hearing:
             self._started_again(engine, run, submission.attempt + restarts)
         if fresh != submission:
             ingest(self._conn, self._home, run.run)
-        if word.phase == "waiting":
-            set_reason(self._conn, run.run, _why_it_waits(engine, run, submission, word))
+        why = _why_it_waits(engine, run, submission, word)
+        if word.phase == "waiting" and why != run.reason:
+            set_reason(self._conn, run.run, why)
 
     def _started_again(self, engine: Slurm, run: Tended, number: int) -> None:
         """The engine has put it back into its queue, its node having failed: that is the next attempt."""

@@ -167,6 +167,7 @@ class Slurm:
             command = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", self.settings.login, remote]
         elif conf:
             environment["SLURM_CONF"] = conf
+        environment["SLURM_BITSTR_LEN"] = "0"  # the waiting tasks of an array are all told, however many
         try:
             done = subprocess.run(
                 command,

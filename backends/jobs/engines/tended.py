@@ -21,15 +21,17 @@ class Tended:
     control: Control
     submission: Submission | None
     """None where the attempt that is wanted was not handed on yet."""
+    reason: str | None = None
+    """Why it waits, as the index says now."""
 
 
-def tended(home: Home, run: int, state: str) -> Tended:
+def tended(home: Home, run: int, state: str, reason: str | None) -> Tended:
     folder = home.run_dir(run)
     control = read_control(folder)
     submission = read_submission(folder)
     if submission is not None and (not submission.covers(control.attempt) or submission.over is not None):
         submission = None
-    return Tended(run, state, folder, control, submission)
+    return Tended(run, state, folder, control, submission, reason)
 
 
 class Patience:

@@ -42,7 +42,7 @@ class Tending:
 
     def turn(self) -> None:
         rows = self._conn.execute(
-            f"SELECT id, engine, state, attempt FROM runs WHERE {WATCHED} ORDER BY position, id"
+            f"SELECT id, engine, state, attempt, reason FROM runs WHERE {WATCHED} ORDER BY position, id"
         ).fetchall()
         by_engine: dict[str, list[sqlite3.Row]] = {}
         for row in rows:
@@ -76,7 +76,7 @@ class Tending:
         now = time.monotonic()
         due = now >= self._ask_at.get(engine.name, 0.0)
         runs = [
-            tended(self._home, row["id"], row["state"])
+            tended(self._home, row["id"], row["state"], row["reason"])
             for row in listed
             if due or (row["id"], row["attempt"]) not in self._handed
         ]

@@ -118,12 +118,12 @@ def test_exit_codes_and_signals_are_kept(on_cluster: Queue, until: Until) -> Non
 
 
 def test_an_evaluation_there_scores_as_here(
-    cluster: SlurmCluster, home: Home, until: Until, tiny_checkpoint: Path, phantom_set: dict[str, str]
+    cluster: SlurmCluster, home: Home, tiny_checkpoint: Path, phantom_set: dict[str, str]
 ) -> None:
     asked = {"data": phantom_set["test"], "limit": 4, "generation": {"max_new_tokens": 4}}
     here = submit(home, plan_eval(home, str(tiny_checkpoint), **asked))
     there = submit(home, plan_eval(home, str(tiny_checkpoint), engine="cluster", **asked))
-    found = [until(here), until(there)]
+    found = queue.wait(home, [here, there])
     assert [run.state for run in found] == ["done", "done"]
     assert found[0].fingerprint == found[1].fingerprint
     with closing(connect(home.runs_db)) as conn:
