@@ -89,7 +89,7 @@ JOBS = (
         _JOBS,
         jobs.convert,
         needs=_exportable,
-        footer=34,
+        footer=40,
     ),
     Command(
         "download",
