@@ -130,16 +130,16 @@ async def test_evaluate_form_says_what_is_wrong_and_keeps_it(
         assert app.screen is app.dashboard
 
 
-async def test_finetune_form_refuses_an_unknown_method(panel_home: Home, until: Until) -> None:
+async def test_finetune_form_refuses_a_learning_rate_that_is_none(panel_home: Home, until: Until) -> None:
     app = PanelApp(panel_home)
     async with app.run_test(size=SIZE) as pilot:
         await until(pilot, lambda: loaded(app))
         await pilot.press("f")
         await until(pilot, lambda: isinstance(app.screen, FinetuneForm) and app.screen.query("#field-data"))
         app.screen.query_one("#field-data", Input).value = "/nonexistent/train.jsonl"
-        app.screen.query_one("#field-method", Input).value = "magic"
+        app.screen.query_one("#field-lr", Input).value = "-1"
         await pilot.press("enter")
-        await until(pilot, lambda: "magic" in str(app.screen.query_one("#problem").render()))
+        await until(pilot, lambda: "learning_rate" in str(app.screen.query_one("#problem").render()))
 
 
 async def test_a_form_survives_a_terminal_that_is_too_small(panel_home: Home, until: Until) -> None:
