@@ -32,7 +32,8 @@ test: $(STAMP) ## set up, then run every test
 setup: $(STAMP) ## make .venv with everything that runs on this machine
 
 bench: $(STAMP) ## measure speed and memory: one JSON line a figure
-	@for f in tests/benchmarks/bench_*.py; do PYTHONPATH=tests/benchmarks $(BIN)/python $$f || exit 1; done
+	@broken=; for f in tests/benchmarks/bench_*.py; do PYTHONPATH=tests/benchmarks $(BIN)/python $$f || broken="$$broken $$f"; done; \
+	  test -z "$$broken" || { echo "broke off:$$broken" >&2; exit 1; }
 
 docs: $(STAMP) ## write docs/models.md from what the conformance tests see (some minutes)
 	@rm -rf .seen && mkdir .seen
