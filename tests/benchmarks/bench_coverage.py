@@ -140,8 +140,9 @@ def tell(figure: str, here: Sequence[Cell]) -> None:
     line |= {"against": "0.95", "ratio": round(held / shown / 0.95, 4) if shown else None}
     if len(here) > 1:
         line |= {"lowest": round(min(each), 4), "highest": round(max(each), 4)}
-    line |= {"shown": round(shown / max(1, sets), 4), "width": round(float(np.mean([one.width for one in here])), 4)}
+    line["shown"] = round(shown / max(1, sets), 4)
     if shown:
+        line["width"] = round(float(np.mean([one.width for one in here])), 4)
         line["chance"] = round(3.29 * (0.95 * 0.05 / (shown / len(here))) ** 0.5, 4)
     print(json.dumps(line), flush=True)
 
