@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -83,7 +84,8 @@ def local_costs(waiting: int, running: int) -> dict[str, float]:
         dispatcher = Dispatcher(home, conn)
         dispatcher._record_sample()
         runs = tuple(list_runs(conn, limit=200))
-        pane = QueuePane()
+        pane = QueuePane(str)
+        pane.set_reactive(QueuePane.loaded, True)
         pane.set_reactive(QueuePane.runs, RunList(runs=runs))
         return {
             "a tick": cost(lambda: tick(conn, home)),
@@ -101,6 +103,7 @@ def tell(figure: str, value: float, against: str, ratio: float, unit: str = "ms"
 
 def on_slurm() -> None:
     """Real jobs that sleep, 200 running and 1,000 waiting; runs that were handed on as those jobs."""
+    sys.path.append(str(Path(__file__).parents[2]))
     from tests.servers.slurm import SlurmCluster, missing_for_slurm
 
     missing = missing_for_slurm()
