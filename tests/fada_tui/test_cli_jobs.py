@@ -176,7 +176,7 @@ def test_any_end_and_where_a_reservation_comes_from(fada: Fada) -> None:
 @pytest.mark.xdist_group("heavy")
 def test_an_evaluation_and_its_scores(fada: Fada, tiny_checkpoint: Path, phantom_set: dict[str, str]) -> None:
     data = ["--data", phantom_set["test"], "--image-root", phantom_set["images"]]
-    assert fada("eval", str(tiny_checkpoint), *data, "--limit", "8", "--wait") == (0, {"runs": [1]})
+    assert fada("eval", str(tiny_checkpoint), *data, "--limit", "8", "--wait") == (0, {"runs": [1], "warnings": []})
     scores = fada("scores", "--run", "1")[1]
     assert all(set(score) >= SCORE for score in scores)
     overall = {score["metric"]: score for score in scores if score["question"] is None and score["category"] is None}
@@ -184,7 +184,7 @@ def test_an_evaluation_and_its_scores(fada: Fada, tiny_checkpoint: Path, phantom
     assert overall["exact"]["n"] == overall["exact"]["answered"] == 8
     assert "majority" in overall["exact"]["floors"] and "category_majority" in overall["exact"]["references"]
     assert (overall["exact"]["kind"], overall["exact"]["source"], overall["exact"]["run"]) == ("gt", "run", 1)
-    assert fada("eval", str(tiny_checkpoint), *data, "--limit", "8") == (0, {"runs": [2]})
+    assert fada("eval", str(tiny_checkpoint), *data, "--limit", "8") == (0, {"runs": [2], "warnings": []})
     first, second = fada("job", "1")[1], fada("job", "2")[1]
     assert first["reservation"]["source"] == "estimated"
     assert second["reservation"]["source"] == "seen in #1"
