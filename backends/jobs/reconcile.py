@@ -58,6 +58,8 @@ def _look_at(
         # First: a run is over only when nothing of it is left that could go on writing.
         tend_orphan(conn, home, run_id)
         now = ingest(conn, home, run_id)
+        if now in END_STATES:
+            tend_orphan(conn, home, run_id)  # its worker may have lived when it was first looked at
         if now not in WAITING_STATES or (stamp is not None and time.time_ns() - stamp // 2 <= _SETTLED_NS):
             stamp = None
         state = now or ""
