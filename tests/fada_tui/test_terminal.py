@@ -71,7 +71,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     )
     os.close(slave)
     shown = Terminal(process, master)
-    shown.read_until(b"No runs yet")
+    shown.read_until(b"quit")  # the last word of the footer
     yield shown
     process.kill()
     process.wait()
