@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import time
 import traceback
@@ -25,7 +26,10 @@ from backends.jobs.store import Control, read_control
 from db.home import Home
 
 DONE, FAILED = 0, 1
-_NO_MEMORY_WORDS = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+# The last one is all that oneDNN says when it cannot map memory for its code; with "descriptor" behind, it is another.
+_NO_MEMORY = re.compile(
+    r"can't allocate memory|out of memory|CUBLAS_STATUS_ALLOC_FAILED|could not create a primitive(?! desc)"
+)
 _NO_MEMORY_HINT = "take a smaller batch, fewer tokens or a smaller model"
 
 
@@ -127,7 +131,7 @@ def out_of_memory(error: BaseException) -> bool:
         # torch need not be loaded; its CPU allocator raises a plain RuntimeError.
         if isinstance(seen, MemoryError) or type(seen).__name__ == "OutOfMemoryError":
             return True
-        if isinstance(seen, RuntimeError) and any(words in str(seen) for words in _NO_MEMORY_WORDS):
+        if isinstance(seen, RuntimeError) and _NO_MEMORY.search(str(seen)):
             return True
         seen = seen.__cause__ or seen.__context__
     return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 from collections.abc import Iterator
@@ -28,6 +29,13 @@ settings.load_profile("repeat" if os.environ.get("CI") else "search")
 
 # Under nohup it is ignored, and so by every process that a test starts and hangs up.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """A test is remembered by its own name: xdist adds its group, and `--last-failed` would find none and run all."""
+    if hasattr(report, "node"):  # in the process that hears of all workers; a worker itself compares the names
+        report.nodeid = re.sub(r"@[\w-]+$", "", report.nodeid)
 
 
 @pytest.fixture(autouse=True)

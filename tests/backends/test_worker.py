@@ -90,6 +90,8 @@ def test_torch_full_memory_is_seen() -> None:
     import torch
 
     assert worker.out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert worker.out_of_memory(RuntimeError("could not create a primitive"))
+    assert not worker.out_of_memory(RuntimeError("could not create a primitive descriptor for a convolution"))
     assert not worker.out_of_memory(ValueError("memory"))
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from db.home import Home
 from fada_tui.cli import run
+from tests.conftest import end_processes
 
 Run = Callable[..., tuple[int, Any, str]]
 
@@ -159,6 +160,7 @@ def test_a_damaged_index_is_said_and_rebuilt(panel_home: Home, capsys: pytest.Ca
     assert run([*home, "run", "--", "true"]) == 0
     capsys.readouterr()
     for verb in ("jobs", "scores", "reindex"):
+        end_processes(panel_home)  # a dispatcher would find the damage, and mend it, as well
         for name in ("runs.db-wal", "runs.db-shm"):
             (panel_home.root / name).unlink(missing_ok=True)
         panel_home.runs_db.write_bytes(b"this is no database, and it is long enough to be read as one" * 100)
