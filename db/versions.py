@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from db.runs.rows import SCHEMA_VERSION
-
+RUNS_VERSION: Final = 5
 TRACKER_VERSION: Final = 3
-KNOWN: Final = {"runs.db": SCHEMA_VERSION, "fada.db": TRACKER_VERSION}
+KNOWN: Final = {"runs.db": RUNS_VERSION, "fada.db": TRACKER_VERSION}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import threading
 from collections.abc import Callable, MutableMapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -46,6 +47,7 @@ from fada_tui.screens.toosmall import MINIMUM, TooSmall
 from fada_tui.sources.trouble import UNREADABLE
 from fada_tui.sources.upgrade import Guard, Overtaken
 from fada_tui.sources.views import RunList, TelemetryView
+from fada_tui.sources.watcher import Watcher
 from fada_tui.widgets.palettes import PALETTES
 from fada_tui.widgets.status import parting_words
 from fada_tui.widgets.theme import as_textual
@@ -112,6 +114,8 @@ class PanelApp(App[str]):
         """Sends only the cells that changed; None where the user wants whole regions."""
         self._complete = False
         self._shown = not live
+        self._painted = threading.Event()
+        """The tracker is on the screen; what else is read would only hold that up."""
         self._over = False
         self._stops: list[Callable[[], None]] = []
         self._watcher_calls: list[Callable[[int | None], None]] = []
@@ -169,6 +173,11 @@ class PanelApp(App[str]):
         self.screen.refresh()
         self.call_after_refresh(self._start_others)
 
+    @property
+    def shown(self) -> bool:
+        """Whether anything is sent yet."""
+        return self._shown
+
     def _display(self, screen: Screen[object], renderable: Any) -> None:
         """Nothing is sent before there is something to see: empty panes would be painted over three times."""
         if not self._shown:
@@ -184,6 +193,7 @@ class PanelApp(App[str]):
         self.screen.refresh()
 
     def _start_others(self) -> None:
+        self._painted.set()
         gc.freeze()
         gc.enable()
         self._sample()
@@ -249,6 +259,7 @@ class PanelApp(App[str]):
 
     def on_unmount(self) -> None:
         self._over = True
+        self._painted.set()
         for stop in self._stops:
             stop()
 
@@ -262,9 +273,7 @@ class PanelApp(App[str]):
 
     @work(thread=True, exit_on_error=False, group="watch")
     def _watch(self) -> None:
-        from fada_tui.sources.watcher import Watcher
-
-        watcher = Watcher(self.home, self.post_message)
+        watcher = Watcher(self.home, self.post_message, self._painted)
         self._stop_with_me(watcher.stop)
         self._watcher_calls.append(watcher.choose)
         self._nudges.append(watcher.nudge)

@@ -7,7 +7,6 @@ terminal shows afterwards is the same; tests/fada_tui/test_cells.py replays both
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -47,7 +46,10 @@ _PLAIN = Pen()
 def wants_diff(config: Path) -> bool:
     """``[panel] diff`` of config.toml: so unless it says ``false``."""
     with suppress(OSError, ValueError, AttributeError):
-        return tomllib.loads(config.read_text(encoding="utf-8")).get("panel", {}).get("diff") is not False
+        text = config.read_text(encoding="utf-8")
+        import tomllib
+
+        return tomllib.loads(text).get("panel", {}).get("diff") is not False
     return True
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,10 +44,16 @@ class ConfigError(Exception):
 def read_config(path: Path) -> PanelConfig:
     """What the file says; what is wrong in it is left as it would be without, and told."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return PanelConfig()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
+        return PanelConfig(problems=(f"it cannot be read: {error}",))
+    import tomllib  # where there is nothing to read the panel need not wait for it
+
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         return PanelConfig(problems=(f"it cannot be read: {error}",))
     problems: list[str] = []
     panel = _table(document, "panel", problems)

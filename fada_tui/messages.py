@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from db.tracker.rows import Proposal, Tracker
 from fada_tui.sources.views import RunList, RunView, TelemetryView
 
 if TYPE_CHECKING:
+    from db.tracker.rows import Proposal, Tracker
     from db.tracker.sync import SyncState
 
 

@@ -21,7 +21,8 @@ from backends.telemetry.sample import Telemetry
 from backends.telemetry.symptoms import Wishes, lasting, read_wishes, symptoms
 from db.home import Home
 from db.runs.queries import active_runs, get_run, scores
-from db.runs.rows import END_STATES, Run, Score
+from db.runs.rows import Run, Score
+from db.runs.states import END_STATES
 
 RUNS_S = 5.0
 """So often the runs' files are looked at."""

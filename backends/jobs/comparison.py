@@ -12,7 +12,7 @@ from typing import Any
 from backends.jobs.files import read_json
 from backends.jobs.launch import enqueue_tool
 from db.home import Home
-from db.runs.rows import ACTIVE_STATES, WAITING_STATES
+from db.runs.states import ACTIVE_STATES, WAITING_STATES
 
 FORMAT = 2
 """Changes when what is stored does; an older one is made anew."""

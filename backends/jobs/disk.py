@@ -20,7 +20,7 @@ from db.filesystem import is_full
 from db.home import Home
 from db.runs.curves import curve
 from db.runs.queries import get_run
-from db.runs.rows import END_STATES
+from db.runs.states import END_STATES
 
 KINDS = ("checkpoints", "weights", "predictions", "logs", "databases", "environments", "other")
 KEEP = ("best", "last")

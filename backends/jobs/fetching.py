@@ -18,7 +18,7 @@ from backends.jobs.launch import common_parts
 from backends.jobs.submit import submit
 from db.connect import connect
 from db.home import Home
-from db.runs.rows import ACTIVE_STATES, WAITING_STATES
+from db.runs.states import ACTIVE_STATES, WAITING_STATES
 
 TASK = "download"
 

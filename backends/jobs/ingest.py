@@ -23,8 +23,9 @@ from db.connect import bump, check_version, immediate
 from db.home import Home
 from db.runs.curves import forget_curves, last_time
 from db.runs.due import clear_due
-from db.runs.rows import END_STATES, SCHEMA_VERSION, WAITING_STATES
+from db.runs.states import END_STATES, WAITING_STATES
 from db.runs.verdict import verdict
+from db.versions import RUNS_VERSION
 
 CHUNK = 4 << 20
 VALUES = "values.jsonl"
@@ -43,7 +44,7 @@ def ingest(conn: sqlite3.Connection, home: Home, run_id: int) -> str | None:
     while True:
         with immediate(conn):
             # Inside the transaction: a newer version of the program may have come since the last look.
-            check_version(conn, SCHEMA_VERSION, home.runs_db)
+            check_version(conn, RUNS_VERSION, home.runs_db)
             row = conn.execute("SELECT * FROM runs WHERE id = ?", (run_id,)).fetchone()
             if row is None:
                 return None

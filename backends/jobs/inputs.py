@@ -10,7 +10,7 @@ from typing import Any
 from backends.jobs.environments import in_environment
 from backends.jobs.errors import QueueError
 from db.home import Home
-from db.runs.rows import END_STATES
+from db.runs.states import END_STATES
 
 
 def check_inputs(spec: Mapping[str, Any], home: Home) -> None:

@@ -16,7 +16,8 @@ from backends.jobs.submit import need
 from db.connect import bump, connect, immediate
 from db.home import Home
 from db.runs.queries import runs_in_state
-from db.runs.rows import WAITING_STATES, Run
+from db.runs.rows import Run
+from db.runs.states import WAITING_STATES
 
 _PATIENCE_S, _POLL_S = 2.0, 0.05
 

@@ -33,7 +33,8 @@ from db.connect import bump, connect, immediate
 from db.home import Home
 from db.runs.due import changing
 from db.runs.queries import summary
-from db.runs.rows import END_STATES, Run
+from db.runs.rows import Run
+from db.runs.states import END_STATES
 
 __all__ = [
     "QueueError",

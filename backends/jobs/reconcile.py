@@ -15,7 +15,7 @@ from backends.jobs.store import change_control, read_attempt
 from db.connect import bump, immediate
 from db.home import Home
 from db.runs.queries import active_runs, parents
-from db.runs.rows import ACTIVE_STATES, END_STATES, WAITING_STATES
+from db.runs.states import ACTIVE_STATES, END_STATES, WAITING_STATES
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 _SETTLED_NS = 1_000_000_000

@@ -14,7 +14,7 @@ from backends.jobs.submit import need
 from db.connect import bump, connect
 from db.home import Home
 from db.runs.due import changing
-from db.runs.rows import END_STATES
+from db.runs.states import END_STATES
 
 
 def remove(home: Home, run_id: int, force: bool = False) -> list[str]:

@@ -15,7 +15,7 @@ from backends.jobs.store import read_spec
 from backends.scoring.answer import Answer
 from backends.work.predictions import topic_in
 from db.home import Home
-from db.runs.rows import END_STATES
+from db.runs.states import END_STATES
 
 
 @dataclass(frozen=True)

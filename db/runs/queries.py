@@ -11,7 +11,8 @@ from typing import Any
 
 from db.runs.curves import curve, summaries
 from db.runs.duplicates import mirrored, owed_to, raised
-from db.runs.rows import ACTIVE_STATES, WAITING_STATES, Alarm, Message, Prediction, Run, RunDetail, Score
+from db.runs.rows import Alarm, Message, Prediction, Run, RunDetail, Score
+from db.runs.states import ACTIVE_STATES, WAITING_STATES
 
 __all__ = [
     "active_runs",

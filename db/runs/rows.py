@@ -5,12 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-SCHEMA_VERSION = 5
-"""How many migrations runs.db has; here, so that a job's small process can check it."""
-ACTIVE_STATES = ("starting", "running", "paused")
-WAITING_STATES = ("queued", "held")
-END_STATES = ("done", "failed", "cancelled", "lost")
-STATES = WAITING_STATES + ACTIVE_STATES + END_STATES
+from db.runs.states import ACTIVE_STATES, END_STATES, WAITING_STATES
 
 
 def model_label(model: str, from_run: int | None) -> str:

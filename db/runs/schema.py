@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from db.runs.curves import rebuild_buckets
-from db.runs.rows import SCHEMA_VERSION
 from db.runs.telemetry import TABLES, fill_minutes
+from db.versions import RUNS_VERSION
 
 if TYPE_CHECKING:
     import sqlite_utils
@@ -133,4 +133,4 @@ def _engines(db: sqlite_utils.Database) -> None:
 
 
 MIGRATIONS = [_first, _curves_and_labels, _samples, _minutes, _engines]
-assert len(MIGRATIONS) == SCHEMA_VERSION
+assert len(MIGRATIONS) == RUNS_VERSION

@@ -78,7 +78,7 @@ def list_jobs(args: argparse.Namespace, context: Context) -> None:
     from backends.jobs.forecast import in_words
     from backends.jobs.outlook import outlook
     from db.runs.queries import list_runs, with_tags
-    from db.runs.rows import STATES
+    from db.runs.states import STATES
 
     unknown = set(args.state) - set(STATES)
     if unknown:

@@ -46,6 +46,8 @@ def open_panel(
             "the panel needs a terminal", hint="`fada models` and `fada jobs` print; `fada --help` lists all"
         )
     _prepare(context)
+    # So often does Textual look for what is to be drawn; at its own 60 a key, and each pass of the start, waits longer.
+    os.environ.setdefault("TEXTUAL_FPS", "120")
     gc.disable()  # what is imported stays: looking for cycles in it takes a tenth of the start. The app enables it.
     from fada_tui.app import PanelApp
 

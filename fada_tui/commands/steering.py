@@ -145,7 +145,7 @@ def _move(home: Home, run_id: int, steps: int) -> list[str]:
     from backends.jobs import queue
     from db.connect import connect
     from db.runs.queries import runs_in_state
-    from db.runs.rows import WAITING_STATES
+    from db.runs.states import WAITING_STATES
 
     with _moving:
         with closing(connect(home.runs_db, read_only=True)) as conn:

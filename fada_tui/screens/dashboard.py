@@ -16,7 +16,6 @@ from textual.widgets import Input
 
 from fada_tui.commands.table import Commands
 from fada_tui.screens import PANE_ORDER, pane_number
-from fada_tui.screens.jump import Target, go_to
 from fada_tui.screens.suggest import Suggestion, first_to_do, suggest
 from fada_tui.sources.views import RunList, RunView, Selection, TelemetryView
 from fada_tui.widgets.bars import KeyBar, TopBar
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from db.tracker.rows import Model, Proposal, Tracker
     from db.tracker.sync import SyncState
     from fada_tui.app import PanelApp
+    from fada_tui.screens.jump import Target
 
 SINGLE = (70, 20)
 """Below this many columns or rows only the focused pane is shown."""
@@ -88,6 +88,13 @@ class Dashboard(Screen[None]):
                 yield self.run_pane
         yield self.filter_input
         yield self.keys
+
+    def _compositor_refresh(self) -> None:
+        """Nothing is drawn before there is something to see: the empty panes would be thrown away."""
+        if self.panel_app.shown:
+            super()._compositor_refresh()
+        else:
+            self._dirty_widgets.clear()
 
     def on_mount(self) -> None:
         titles = ("1 Tracker", "2 Queue", "3 GPU", "4 Run")
@@ -260,6 +267,8 @@ class Dashboard(Screen[None]):
 
     def jump_to(self, target: Target | None) -> None:
         """Focus the pane of what was chosen in jump mode, and put the cursor there."""
+        from fada_tui.screens.jump import go_to
+
         if target is not None:
             self.focus_pane(str(target.view.id))
             go_to(target)

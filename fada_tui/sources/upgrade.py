@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 from backends.jobs.code import Code
 from fada_tui.sources.trouble import OVERTAKEN
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
 PACKAGES = ("fada_tui", "backends", "db")
 
@@ -23,7 +25,7 @@ class Overtaken(ImportError):
         self.hint = OVERTAKEN
 
 
-class Guard(MetaPathFinder):
+class Guard:
     """Stands before every module that is read for the first time, from :meth:`stand` until :meth:`go`."""
 
     def __init__(self) -> None:

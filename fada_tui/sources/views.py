@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from backends.telemetry.rules import Alert
-from backends.telemetry.sample import Telemetry
-from db.runs.rows import ACTIVE_STATES, WAITING_STATES, Message, MetricPoint, MetricSummary, Prediction, Run, Score
-from db.runs.telemetry import Mark, Span
-from db.tracker.rows import Item, Model, Proposal, Tracker
+from db.runs.states import ACTIVE_STATES, WAITING_STATES
+
+if TYPE_CHECKING:
+    from backends.telemetry.rules import Alert
+    from backends.telemetry.sample import Telemetry
+    from db.runs.rows import Message, MetricPoint, MetricSummary, Prediction, Run, Score
+    from db.runs.telemetry import Mark, Span
+    from db.tracker.rows import Item, Model, Proposal
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,3 @@ class Selection:
     """What a finished run suggests for :attr:`model`."""
     absent: Model | None = None
     """A model that the note no longer has: it can only be looked at."""
-
-
-__all__ = ["Failure", "Outlook", "RunList", "RunView", "Selection", "TelemetryView", "Tracker"]

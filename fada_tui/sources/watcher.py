@@ -18,8 +18,6 @@ from textual.message import Message
 
 from db.connect import SchemaTooNew, check_version, connect, counters, data_version
 from db.home import Home
-from db.runs import queries
-from db.runs.rows import MetricPoint
 from db.tracker.queries import load_tracker, refresh_tracker
 from db.versions import KNOWN
 from fada_tui.messages import NoteFileLoaded, ProposalsLoaded, RunLoaded, RunsLoaded, SourceFailed, TrackerLoaded
@@ -27,6 +25,7 @@ from fada_tui.sources.trouble import OVERTAKEN, UNREADABLE
 from fada_tui.sources.views import Failure, RunList, RunView
 
 if TYPE_CHECKING:
+    from db.runs.rows import MetricPoint
     from db.tracker.rows import Proposal, Tracker
     from db.tracker.sync import Stamp, SyncState
     from fada_tui.sources.prospects import Prospects
@@ -85,10 +84,12 @@ class Watcher:
     Args:
         home: Whose databases.
         post: Thread-safe: hands a message to the app.
+        go_on: Once it is set, what is not the tracker is read too; None: at once.
     """
 
-    def __init__(self, home: Home, post: Callable[[Message], object]) -> None:
+    def __init__(self, home: Home, post: Callable[[Message], object], go_on: threading.Event | None = None) -> None:
         self._post = post
+        self._go_on = go_on
         self._tracker = _File(home.fada_db)
         self._runs = _File(home.runs_db)
         self._wake = threading.Event()
@@ -148,6 +149,8 @@ class Watcher:
     def _round(self, quiet: float) -> float:
         """One look; ``quiet`` is how long runs.db is left alone yet, and the answer is the next such time."""
         noted = self._read_note()
+        if self._go_on is not None:
+            self._go_on.wait()
         self._look_at_file(noted)
         before = self._list
         quiet = self._read_runs(quiet)
@@ -220,6 +223,8 @@ class Watcher:
         return self._prospects
 
     def _read(self, topics: set[str]) -> None:
+        from db.runs import queries
+
         conn = self._runs.conn
         assert conn is not None
         if self._list is None or topics & {"runs", "scores"}:
@@ -240,6 +245,7 @@ def load_view(conn: sqlite3.Connection, run_id: int) -> RunView | None:
     from backends.jobs.limits import max_seconds
     from backends.jobs.reservation import source_text
     from backends.jobs.store import read_control
+    from db.runs import queries
 
     detail = queries.run_detail(conn, run_id)
     if detail is None:

@@ -12,7 +12,6 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from db.tracker.rows import Tracker
 from fada_tui.commands.command import Command
 from fada_tui.format import NA, count, percent, size_pair
 from fada_tui.sources.views import RunList, Selection, TelemetryView
@@ -22,6 +21,7 @@ from fada_tui.widgets.line import Line, changed_columns, clip, cut, line_width, 
 from fada_tui.widgets.theme import palette_of
 
 if TYPE_CHECKING:
+    from db.tracker.rows import Tracker
     from db.tracker.sync import SyncState
 
 _PALETTE_FROM = 60

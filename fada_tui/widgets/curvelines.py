@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
-from db.runs.rows import MetricPoint
 from fada_tui.format import number, score
 from fada_tui.sources.views import RunView
 from fada_tui.widgets.braille import BLANK, plot, shade
 from fada_tui.widgets.line import Line, spread
+
+if TYPE_CHECKING:
+    from db.runs.rows import MetricPoint
 
 LOSSES = ("loss", "train_loss", "training_loss")
 SCORES = ("eval_exact", "eval_cosine", "exact", "cosine", "eval_accuracy", "accuracy")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from db.runs.telemetry import HOST, Mark, Span
 from fada_tui.format import NA, percent, size
 from fada_tui.sources.views import History
 from fada_tui.widgets.braille import area
 from fada_tui.widgets.line import Line, left, right
+
+if TYPE_CHECKING:
+    from db.runs.telemetry import Mark, Span
 
 SPANS = (600.0, 3600.0, 6 * 3600.0, 86400.0, 7 * 86400.0, 31 * 86400.0)
 NAMES = ("10 minutes", "hour", "6 hours", "day", "week", "month")
@@ -18,7 +21,7 @@ _LABEL = 6
 _FIGURE = 13
 _LEAST = 24
 _NONE = float("nan")
-_Pick = Callable[[Span], float | None]
+_Pick = Callable[["Span"], float | None]
 
 
 def history_lines(history: History, gpu: int | None, width: int, height: int) -> list[Line]:
@@ -46,6 +49,8 @@ def history_lines(history: History, gpu: int | None, width: int, height: int) ->
 
 def recorded(history: History, gpu: int | None) -> list[Span]:
     """What was recorded of one card (None: of the host)."""
+    from db.runs.telemetry import HOST
+
     return [span for span in history.spans if span.gpu == (HOST if gpu is None else gpu)]
 
 

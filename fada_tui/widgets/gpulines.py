@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 from backends.telemetry.owners import Shares, shares
-from backends.telemetry.rules import Alert
-from backends.telemetry.sample import Gpu, Host, Telemetry, Xid
 from fada_tui.format import NA, percent, size, size_pair
 from fada_tui.widgets.braille import area, bar, parts
 from fada_tui.widgets.line import Line, left, line_width, right, spread, wrap
+
+if TYPE_CHECKING:
+    from backends.telemetry.rules import Alert
+    from backends.telemetry.sample import Gpu, Host, Telemetry, Xid
 
 _LABEL = 5
 _FIGURE = 16
@@ -191,6 +193,8 @@ def _owners(gpu: Gpu, found: Shares | None, width: int) -> Line:
 
 @cache
 def _me() -> str:
+    import getpass
+
     try:
         return getpass.getuser()
     except (OSError, KeyError):

@@ -6,10 +6,10 @@ Zoomed it shows the history of hours and days, the processes and what else the c
 from __future__ import annotations
 
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from textual.reactive import reactive
 
-from backends.telemetry.sample import Gpu, Telemetry
 from fada_tui.sources.views import TelemetryView
 from fada_tui.widgets.gpuhistory import NAMES, SPANS, history_lines, recorded
 from fada_tui.widgets.gpulines import (
@@ -25,6 +25,9 @@ from fada_tui.widgets.gpulines import (
 )
 from fada_tui.widgets.line import Line, Row, clip, wrap
 from fada_tui.widgets.lineview import LineView
+
+if TYPE_CHECKING:
+    from backends.telemetry.sample import Gpu, Telemetry
 
 _GRAPHS = 10
 """Lines for a card's history, where the screen has them."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual.reactive import reactive
 
-from db.runs.rows import Run, Score
 from fada_tui.format import duration, measured, percent, rate, size
 from fada_tui.sources.views import RunList
 from fada_tui.widgets.braille import bar
 from fada_tui.widgets.line import Line, Row, clip, left, line_width, right, spread
 from fada_tui.widgets.lineview import LineView
 from fada_tui.widgets.status import headline_score, named, state_span, tag_text, waiting_for, what
+
+if TYPE_CHECKING:
+    from db.runs.rows import Run, Score
 
 _RATE_FROM = 76
 _MEMORY_FROM = 100

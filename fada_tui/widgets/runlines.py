@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from db.runs.rows import Alarm, Message, Prediction, Run, Score
 from fada_tui.format import count, duration, interval, measured, number, percent, rate, score, size, size_pair
 from fada_tui.sources.views import RunView
 from fada_tui.widgets.braille import bar
 from fada_tui.widgets.line import Line, cut, left, right, spread, wrap
 from fada_tui.widgets.status import is_right, state_span, tag_text, waiting_for
+
+if TYPE_CHECKING:
+    from db.runs.rows import Alarm, Message, Prediction, Run, Score
 
 _LEVEL = {"warning": ("⚠", "alarm"), "error": ("✗", "error")}
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from db.runs.rows import Prediction, Run, Score
-from db.tracker.rows import Model, Proposal
 from fada_tui.format import count, number, percent, score
 from fada_tui.widgets.line import Line, cut
+
+if TYPE_CHECKING:
+    from db.runs.rows import Prediction, Run, Score
+    from db.tracker.rows import Model, Proposal
 
 _STATUS = {
     "TODO": ("to do", "todo"),

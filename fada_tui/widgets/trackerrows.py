@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from db.runs.rows import Score
-from db.tracker.rows import Item, Model, Proposal
+from db.tracker.rows import Item
 from fada_tui.format import count
 from fada_tui.listing.fuzzy import Query
 from fada_tui.listing.listing import Arrangement, Entry, Head, key_of
@@ -27,6 +27,10 @@ from fada_tui.widgets.status import (
     scores_of,
     status_span,
 )
+
+if TYPE_CHECKING:
+    from db.runs.rows import Score
+    from db.tracker.rows import Model, Proposal
 
 _SIZE, _VRAM, _STATUS, _SCORE, _SOURCE = 5, 5, 7, 7, 11
 _NOTES_FROM = 84

@@ -28,7 +28,7 @@ def _next(db: sqlite_utils.Database) -> None:
 
 
 MIGRATIONS.append(_next)
-assert len(MIGRATIONS) == SCHEMA_VERSION
+assert len(MIGRATIONS) == RUNS_VERSION
 """
 
 
@@ -92,12 +92,12 @@ def _dotted(path: str) -> str:
 
 def _migrate(stage: Path) -> None:
     """One more migration, after which code that does not know of it fails at its first statement."""
-    rows, schema, ingest = (
-        stage / name for name in ("db/runs/rows.py", "db/runs/schema.py", "backends/jobs/ingest.py")
+    versions, schema, ingest = (
+        stage / name for name in ("db/versions.py", "db/runs/schema.py", "backends/jobs/ingest.py")
     )
-    number = re.compile(r"^SCHEMA_VERSION(.*)= (\d+)", re.MULTILINE)
-    rows.write_text(number.sub(lambda found: f"SCHEMA_VERSION{found[1]}= {int(found[2]) + 1}", rows.read_text()))
-    schema.write_text(schema.read_text().replace("assert len(MIGRATIONS) == SCHEMA_VERSION\n", "") + _MIGRATION)
+    number = re.compile(r"^RUNS_VERSION(.*)= (\d+)", re.MULTILINE)
+    versions.write_text(number.sub(lambda found: f"RUNS_VERSION{found[1]}= {int(found[2]) + 1}", versions.read_text()))
+    schema.write_text(schema.read_text().replace("assert len(MIGRATIONS) == RUNS_VERSION\n", "") + _MIGRATION)
     text = ingest.read_text()
     assert "SELECT offset FROM offsets" in text and "offsets(run, file, offset)" in text
     text = text.replace("SELECT offset FROM offsets", "SELECT upto FROM offsets")

@@ -14,7 +14,7 @@ from backends.jobs.store import change_control, read_attempt, read_control
 from db.connect import immediate
 from db.home import Home
 from db.runs.queries import parents
-from db.runs.rows import END_STATES
+from db.runs.states import END_STATES
 
 GRACE_S = 30.0
 """A running job is told to end by its own runner first, which leaves a record."""

@@ -21,7 +21,7 @@ from backends.jobs.reconcile import set_reason
 from backends.jobs.store import read_control, read_spec
 from db.home import Home
 from db.runs.queries import parents
-from db.runs.rows import END_STATES
+from db.runs.states import END_STATES
 
 _LARGEST = 500
 """Tasks of an array; Slurm's own limit is 1,000 unless it was raised."""

@@ -1,0 +1,6 @@
+"""The states of a run; here, apart from the rows, so that they cost nothing to import."""
+
+ACTIVE_STATES = ("starting", "running", "paused")
+WAITING_STATES = ("queued", "held")
+END_STATES = ("done", "failed", "cancelled", "lost")
+STATES = WAITING_STATES + ACTIVE_STATES + END_STATES
