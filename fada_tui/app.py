@@ -182,9 +182,18 @@ class PanelApp(App[str]):
         """Nothing is sent before there is something to see: empty panes would be painted over three times."""
         if not self._shown:
             return
-        if self.painter is not None and isinstance(renderable, CompositorUpdate):
-            renderable = CellUpdate(renderable, self.painter, self.size)
+        if self.painter is not None and isinstance(renderable, CompositorUpdate) and self._is_written:
+            renderable = CellUpdate(renderable, self.painter, self.size, self.console)
+            cursor = self.screen.outer_size.clamp_offset(self.cursor_position)
+            # Textual would still write where the cursor is, and that an update begins and ends.
+            if renderable.is_empty and cursor == self._previous_cursor_position:
+                return
         super()._display(screen, renderable)
+
+    @property
+    def _is_written(self) -> bool:
+        """Whether what is displayed now reaches the terminal: what does not must not be taken as shown."""
+        return self._running and not self._closed and not self.is_headless and not self._batch_count
 
     def action_repaint(self) -> None:
         """Everything again: something else has written to the terminal."""

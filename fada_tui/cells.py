@@ -56,13 +56,16 @@ def wants_diff(config: Path) -> bool:
 class CellUpdate(CompositorUpdate):
     """An update as the painter writes it: what Textual is handed in the place of its own."""
 
-    def __init__(self, update: CompositorUpdate, painter: Painter, size: Size) -> None:
-        self._update = update
-        self._painter = painter
-        self._size = size
+    def __init__(self, update: CompositorUpdate, painter: Painter, size: Size, console: Console) -> None:
+        self._text = painter.paint(update, size, console)
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing has changed."""
+        return not self._text
 
     def render_segments(self, console: Console) -> str:
-        return self._painter.paint(self._update, self._size, console)
+        return self._text
 
 
 class Painter:

@@ -159,7 +159,8 @@ class TopBar(OneLine):
         spans: list[tuple[str, str]] = [(name, "dim")]
         for part in parts:
             spans.append((f"  {part:>4}", ""))
-        spans += [("  ", ""), (spark(history, 6).rjust(6), "graph"), (" ", "")]
+        # At rest there is no line that would grow by a cell a second until it is as long as it can be.
+        spans += [("  ", ""), ((spark(history, 6) if any(history[-6:]) else "").rjust(6), "graph"), (" ", "")]
         while len(spans) > 1 and line_width(tuple(spans)) > room:
             spans.pop()
         return tuple(spans) if line_width(tuple(spans)) <= room else ()

@@ -233,6 +233,7 @@ def test_another_size_and_controls_forget_what_stood_there() -> None:
 KEYS = (
     "j", "j", "j", "k", "down", "up", "G", "g", "1", "2", "3", "4", "z", "tab", "space", "escape", "escape", "question_mark",
     "slash", "q_", "enter", "l", "i", "s", "n", "m", "o", "b", "d", "right", "left", "pagedown", "ctrl+l",
+    "ctrl+p", "t",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,10 @@ from pathlib import Path
 from db.home import Home
 from fada_tui.app import PanelApp
 app = PanelApp(Home(Path(sys.argv[1])), live=False)
+def refresh():
+    app.dashboard.refresh()
+if sys.argv[2:]:
+    app.on_ready = lambda: app.set_interval(0.05, refresh)
 app.run()
 sys.exit(app.return_code or 0)
 """
@@ -51,8 +56,13 @@ class Terminal:
         while self._read():
             pass
 
-    def _read(self) -> bool:
-        if not select.select([self.master], [], [], 20)[0]:
+    def read_for(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._read(left)
+
+    def _read(self, patience_s: float = 20) -> bool:
+        if not select.select([self.master], [], [], patience_s)[0]:
             return False
         try:
             data = os.read(self.master, 65536)
@@ -64,10 +74,17 @@ class Terminal:
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    with on_a_terminal(tmp_path) as shown:
+        yield shown
+
+
+@contextmanager
+def on_a_terminal(*words: Path | str) -> Iterator[Terminal]:
+    """A panel without sources; any word behind its HOME has it drawn anew all the time."""
     master, slave = pty.openpty()
     env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "140", "LINES": "40"}
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", CODE, str(tmp_path)], stdin=slave, stdout=slave, stderr=slave, env=env
+        [sys.executable, "-P", "-c", CODE, *map(str, words)], stdin=slave, stdout=slave, stderr=slave, env=env
     )
     os.close(slave)
     shown = Terminal(process, master)
@@ -140,6 +157,15 @@ def test_an_error_that_nobody_handles_is_no_success(tmp_path: Path) -> None:
     finally:
         process.kill()
         os.close(master)
+
+
+def test_a_screen_drawn_anew_that_looks_the_same_sends_nothing(tmp_path: Path) -> None:
+    """Not even where the cursor is: a line over SSH stays silent while nothing changes."""
+    with on_a_terminal(tmp_path, "refresh") as shown:
+        shown.read_for(2.0)  # the capabilities of the terminal are asked for at the beginning
+        before = len(shown.output)
+        shown.read_for(1.0)
+        assert len(shown.output) == before
 
 
 class Gone(io.StringIO):

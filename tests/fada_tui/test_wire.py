@@ -89,6 +89,18 @@ async def test_a_sample_that_tells_nothing_new_sends_nothing(monkeypatch: pytest
         assert await wire.sent_by(*later) == 0
 
 
+@WAYS
+async def test_a_card_at_rest_sends_nothing_from_its_second_sample_on(
+    monkeypatch: pytest.MonkeyPatch, diff: bool
+) -> None:
+    """Graphs that are not full yet must not grow by an empty cell a second."""
+    idle = panel.LONG.samples[-1]
+    idle = replace(idle, gpus=tuple(replace(gpu, utilisation=0.0) for gpu in idle.gpus))
+    async with wired(monkeypatch, diff) as wire:
+        await wire.show(idle)
+        assert await wire.sent_by(*(replace(idle, time=idle.time + step) for step in range(20))) == 0
+
+
 @pytest.mark.parametrize(("diff", "most"), [(False, 2500), (True, 1500)])
 async def test_telemetry_each_second_costs_little(monkeypatch: pytest.MonkeyPatch, diff: bool, most: int) -> None:
     """With a graph as wide as the pane, of which every column moves."""
