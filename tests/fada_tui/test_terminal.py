@@ -26,11 +26,9 @@ import sys
 from pathlib import Path
 from db.home import Home
 from fada_tui.app import PanelApp
-app = PanelApp(Home(Path(sys.argv[1])), live=False)
-def refresh():
-    app.dashboard.refresh()
 if sys.argv[2:]:
-    app.on_ready = lambda: app.set_interval(0.05, refresh)
+    PanelApp.on_ready = lambda self: self.set_interval(0.05, self.dashboard.refresh)
+app = PanelApp(Home(Path(sys.argv[1])), live=False)
 app.run()
 sys.exit(app.return_code or 0)
 """
