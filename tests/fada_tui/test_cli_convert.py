@@ -81,4 +81,6 @@ def test_files_sizes_and_what_the_check_found() -> None:
     assert [line.split()[-1] for line in lines[:2]] == ["/runs/4/a.gguf", "/runs/4/mmproj.gguf"]
     assert lines[2].strip() == "3.0 MiB  in all, of 12.0 MiB of weights"
     assert lines[3] == "the same answer to 96.9% of 32 questions, exact 0.500 → 0.469"
+    alike = {"check": check | {"one_tile": {"agreement": 1.0, "original": {"exact": 0.46875}}}}
+    assert result_lines("/r", alike)[-1] == "where the original sees no tiles either: to 100.0%"
     assert result_lines("/r", {"check": {"why_not": "no server"}}) == ["not checked: no server"]

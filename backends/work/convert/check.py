@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ class Compared:
     exported: Mapping[str, float]
     failed: int
     rows: list[dict[str, Any]]
+    one_tile: Mapping[str, Any] | None = None
+    """Beside the original without tiles: ``agreement`` and the ``original``'s scores. Tells tiles from export."""
 
     @property
     def close(self) -> bool:
@@ -52,12 +55,16 @@ class Compared:
             "failed": self.failed,
             "original": dict(self.original),
             "exported": dict(self.exported),
+            **({"one_tile": dict(self.one_tile)} if self.one_tile else {}),
         }
 
     def words(self) -> str:
         scores = ", ".join(f"{name} {self.original[name]:.3f} → {value:.3f}" for name, value in self.exported.items())
         failed = f", {self.failed} failed" if self.failed else ""
-        return f"the exported file gives the same answer to {self.agreement:.1%} of {self.items}{failed}; {scores}"
+        words = f"the exported file gives the same answer to {self.agreement:.1%} of {self.items}{failed}; {scores}"
+        if self.one_tile:
+            words += f"; to {self.one_tile['agreement']:.1%} where the original sees no tiles either"
+        return words
 
 
 def ask(job: Job, model: VisionLanguageModel, samples: Sequence[Sample], path: Path) -> list[Answer]:
@@ -72,14 +79,25 @@ def ask(job: Job, model: VisionLanguageModel, samples: Sequence[Sample], path: P
     return [predictions.answers[sample.id] for sample in samples]
 
 
-def compared(job: Job, original: Sequence[Answer], exported: Sequence[Answer]) -> Compared:
-    """How far the two agree, answer by answer, and what each scores against the references."""
+def compared(
+    job: Job, original: Sequence[Answer], exported: Sequence[Answer], one_tile: Sequence[Answer] | None = None
+) -> Compared:
+    """How far the two agree, answer by answer, and what each scores against the references.
+
+    Args:
+        one_tile: The original's answers where it saw no tiles, as the exported file does.
+    """
     embedder, seed = _embedder(job), int(job.spec.get("seed") or 0)
-    before = _overall(score_answers(original, embedder=embedder, resamples=0, seed=seed))
+    scores = partial(score_answers, embedder=embedder, resamples=0, seed=seed)
+    before = _overall(scores(original))
     rows = [row for row in score_answers(exported, embedder=embedder, seed=seed) if is_overall(row)]
     for row in rows:
         row["references"] = {**row["references"], "original": before[str(row["metric"])]}
-    same = np.array([_same(*pair) for pair in zip(original, exported, strict=True)], np.float64)
+    same = _same_answers(original, exported)
+    alike = None
+    if one_tile is not None:
+        agreement = round(float(_same_answers(one_tile, exported).mean()), 6)
+        alike = {"agreement": agreement, "original": _overall(scores(one_tile))}
     return Compared(
         items=len(exported),
         agreement=float(same.mean()),
@@ -87,6 +105,7 @@ def compared(job: Job, original: Sequence[Answer], exported: Sequence[Answer]) -
         exported=_overall(rows),
         failed=sum(answer.failed for answer in exported),
         rows=[*rows, _agreement_row(exported, same, seed)],
+        one_tile=alike,
     )
 
 
@@ -94,6 +113,11 @@ def _asker(job: Job, model: VisionLanguageModel) -> Asking:
     if isinstance(model, ServerModel):
         return ServerAsker(model, job.events.message)
     return Asker(model, int((job.spec.get("generation") or {}).get("batch_size") or 8))
+
+
+def _same_answers(one: Sequence[Answer], other: Sequence[Answer]) -> Any:
+    """1.0 where two answers are the same, else 0.0; (n,)."""
+    return np.array([_same(*pair) for pair in zip(one, other, strict=True)], np.float64)
 
 
 def _same(one: Answer, other: Answer) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from backends.models.base import VisionLanguageModel
+from backends.scoring.answer import Answer
 
 Open = Callable[[], Iterator[VisionLanguageModel]]
 """Yields the model once and lets it go afterwards."""
@@ -22,6 +23,8 @@ class Exported:
     why_not: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     """For the run's summary."""
+    one_tile: Sequence[Answer] | None = None
+    """The original's answers without tiles, where the export sees none and the original does."""
 
 
 def bytes_of(path: Path) -> int:

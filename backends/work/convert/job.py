@@ -134,7 +134,7 @@ def _check(
     stages.begin("ask the exported")
     with contextmanager(exported.open)() as model:
         answers = ask(job, model, samples, job.predictions)
-    found: Compared = compared(job, original, answers)
+    found: Compared = compared(job, original, answers, exported.one_tile)
     level = "info" if found.close else "warning"
     job.events.message(level, found.words())
     return found.facts(), found.rows

@@ -22,6 +22,7 @@ from backends.models.checkpoint import first_line
 from backends.models.prompts import PromptFormat, end_tokens
 from backends.models.transformers_loader import TransformersModel, load
 from backends.work.common import generation_of, read_samples, sync_folder
+from backends.work.convert.check import ask
 from backends.work.convert.exported import Exported
 from backends.work.training.keep import sync_files
 
@@ -30,7 +31,8 @@ STEP = 32
 """Lengths are rounded up to it."""
 _PLACEHOLDER = (512, 512)
 _QUESTION = "What is shown in this image?"
-_TILED = "do_image_splitting"
+_TILED = ("do_image_splitting", "crop_to_patches")
+"""What image processors call it: SmolVLM, InternVL."""
 
 
 def export(job: Job, whole: Path) -> Exported:
@@ -40,8 +42,9 @@ def export(job: Job, whole: Path) -> Exported:
         JobError: The exporter cannot do it.
     """
     loaded = load(whole, None, "cpu", int(job.spec.get("threads") or 1), generation=generation_of(job.spec))
-    one_tile = _one_tile(loaded.processor)
-    inputs, answer = _inputs(job, loaded)
+    one_tile, samples = _one_tile(loaded.processor), _samples(job)
+    inputs, answer = _inputs(loaded, samples)
+    alike = ask(job, loaded, samples, job.dir / "one_tile.jsonl") if one_tile and samples else None
     work, folder = job.dir / "onnx.tmp", job.dir / "onnx"
     for left in (work, folder):
         shutil.rmtree(left, ignore_errors=True)
@@ -63,30 +66,34 @@ def export(job: Job, whole: Path) -> Exported:
         job.events.message("info", "images are not split into tiles: the graph has one shape")
     job.events.message("info", f"one forward pass of {length} tokens, at most {answer} of them the answer's")
     facts = {"tokens": length, "one_tile": one_tile}
-    return Exported((folder,), lambda: _open(folder, model, length), None, facts)
+    return Exported((folder,), lambda: _open(folder, model, length), None, facts, alike)
 
 
 def _one_tile(processor: Any) -> bool:
     """Tiles depend on an image's sides, and with them every shape: they are switched off. True where there were any."""
     images = processor.image_processor
-    if not getattr(images, _TILED, False):
-        return False
-    setattr(images, _TILED, False)
-    return True
+    tiled = [name for name in _TILED if getattr(images, name, False)]
+    for name in tiled:
+        setattr(images, name, False)
+    return bool(tiled)
 
 
-def _inputs(job: Job, loaded: TransformersModel) -> tuple[dict[str, torch.Tensor], int]:
+def _samples(job: Job) -> list[Sample]:
+    """The questions that it is checked on."""
+    data = job.spec.get("data")
+    if data is None:
+        return []
+    return read_samples(data["path"], data.get("image_root"), data.get("limit"), int(job.spec.get("seed") or 0))
+
+
+def _inputs(loaded: TransformersModel, samples: Sequence[Sample]) -> tuple[dict[str, torch.Tensor], int]:
     """What is traced: the longest question with room for its answer; and that room."""
-    data, room = job.spec.get("data"), loaded.generation.max_new_tokens
-    samples: Sequence[Sample] = ()
-    if data is not None:
-        seed = int(job.spec.get("seed") or 0)
-        samples = read_samples(data["path"], data.get("image_root"), data.get("limit"), seed)
+    room = loaded.generation.max_new_tokens
     encoded = [_encode(loaded.prompts, _picture(sample), _messages(sample)) for sample in samples]
     encoded = encoded or [_encode(loaded.prompts, Image.new("RGB", _PLACEHOLDER), question_messages(_QUESTION))]
     longest = max(encoded, key=lambda one: int(one["input_ids"].shape[1]))
     wanted = int(longest["input_ids"].shape[1]) + room
-    return padded(longest, -(-wanted // STEP) * STEP, loaded.prompts.tokenizer.pad_token_id), room
+    return _filled(loaded.prompts, longest, -(-wanted // STEP) * STEP), room
 
 
 def _picture(sample: Sample) -> Image.Image:
@@ -101,19 +108,29 @@ def _messages(sample: Sample) -> tuple[Message, ...]:
 
 
 def _encode(prompts: PromptFormat, image: Image.Image, messages: Sequence[Message]) -> dict[str, torch.Tensor]:
-    return dict(prompts.encode([prompts.prompt(messages)], [image.convert("RGB")]))
+    encoded = dict(prompts.encode([prompts.prompt(messages)], [image.convert("RGB")]))
+    encoded.pop("labels", None)  # PaliGemma's processor adds them
+    return encoded
 
 
-def padded(encoded: Mapping[str, torch.Tensor], length: int, pad: int) -> dict[str, torch.Tensor]:
-    """One prompt's tensors (1, n) filled up on the right to (1, length): what is behind it is never looked at."""
+def _filled(prompts: PromptFormat, encoded: Mapping[str, torch.Tensor], length: int) -> dict[str, torch.Tensor]:
+    fill = {"input_ids": int(prompts.tokenizer.pad_token_id), "token_type_ids": prompts.answer_type}
+    return padded(encoded, length, fill)
+
+
+def padded(encoded: Mapping[str, torch.Tensor], length: int, fill: Mapping[str, int]) -> dict[str, torch.Tensor]:
+    """One prompt's tensors (1, n) filled up on the right to (1, length): what is behind it is never looked at.
+
+    Args:
+        fill: With what, by tensor; 0 where nothing is said.
+    """
     given = int(encoded["input_ids"].shape[1])
     if given > length:
         raise JobError(f"a question of {given} tokens does not fit the graph's {length}", "check it on other questions")
     filled = {}
     for name, tensor in encoded.items():
         if tensor.ndim == 2 and tensor.shape[1] == given:
-            value = pad if name == "input_ids" else 0
-            rest = torch.full((1, length - given), value, dtype=tensor.dtype)
+            rest = torch.full((1, length - given), fill.get(name, 0), dtype=tensor.dtype)
             tensor = torch.cat([tensor, rest], dim=1)
         filled[name] = tensor
     return filled
@@ -155,7 +172,7 @@ class _Asked:
 
     def _answer(self, request: Request) -> Reply:
         encoded = _encode(self.prompts, request.image, request.messages)
-        tensors = padded(encoded, self.length, self.prompts.tokenizer.pad_token_id)
+        tensors = _filled(self.prompts, encoded, self.length)
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
         start = at = int(encoded["input_ids"].shape[1])
         said: list[int] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import shutil
 import stat
 import sys
 from collections.abc import Callable
@@ -13,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from platformdirs import user_cache_path
 
 from backends.jobs.job import Job, JobError
 from backends.jobs.llama_cpp import CONVERTER, PACKAGE, QUANTISER, SERVER
 from backends.work import work_function
-from tests.servers.converter import SCRIPT, VERSION, ConverterMissing, converter
+from tests.servers.converter import SCRIPT, ConverterMissing, converter
+from tests.servers.quantiser import BUILD, quantiser
 
 pytestmark = [pytest.mark.xdist_group("heavy"), pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -55,11 +54,10 @@ def real_converter(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def real_quantiser() -> str:
-    built = user_cache_path("fada-tui") / "llama.cpp" / VERSION / "bin" / "llama-quantize"
-    found = shutil.which("llama-quantize") or (str(built) if built.is_file() else None)
+    found = quantiser()
     if found is None:
-        pytest.skip("nothing was quantised by llama.cpp's own quantiser: it is not on PATH, nor built in the cache")
-    return found
+        pytest.skip(f"nothing was quantised by llama.cpp's own quantiser: not on PATH, nor built (by `{BUILD}`)")
+    return str(found)
 
 
 @pytest.fixture
