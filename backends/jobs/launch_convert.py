@@ -28,7 +28,8 @@ from db.runs.rows import Run
 QUANTS = ("q4_k_m", "q8_0", "f16")
 CHECKED = 32
 """So many questions are asked of the original and of the exported file, unless it is said."""
-ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
+PACKAGES = {"gguf": ("sentencepiece",), "onnx": ("onnx", "onnxruntime", "onnxscript")}
+"""What an export imports beside what a fine-tune does: llama.cpp's converter, transformers' exporter."""
 _LEFT = ("adapter", "model")
 
 
@@ -99,8 +100,7 @@ def plan_convert(
         raise QueueError(f"a GGUF is made on this machine, not on {engine}", hint="leave out --engine; --to merged can")
     if to == "gguf":
         tools = {name: list(tool.command) for name, tool in need_tools(home, str(quant)).items() if tool.found}
-    if to == "onnx":
-        _need_onnx()
+    _need_packages(to)
     parents = list(after)
     if subject.run is not None and not subject.run.is_over and subject.run.id not in parents:
         parents.append(subject.run.id)
@@ -208,7 +208,9 @@ def _data(
     return data_part(checked_data(data, root, None, "gt"), check)
 
 
-def _need_onnx() -> None:
-    missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
+def _need_packages(to: str) -> None:
+    missing = [name for name in PACKAGES.get(to, ()) if find_spec(name) is None]
     if missing:
-        raise QueueError(f"ONNX needs {', '.join(missing)}, not installed here", hint="pip install 'fada-tui[onnx]'")
+        raise QueueError(
+            f"{SAID[to]} needs {', '.join(missing)}, not installed here", hint=f"pip install 'fada-tui[{to}]'"
+        )

@@ -1,8 +1,8 @@
-"""The checks of `fada doctor` on what an export takes: llama.cpp's tools, and the packages for ONNX."""
+"""The checks of `fada doctor` on what an export takes: llama.cpp's tools, and the packages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -35,20 +35,21 @@ def export_checks(home: Home) -> Iterator[Check]:
             else:
                 detail = f"{tool.words()}: {_WITHOUT[name]}"
                 yield {"check": called, "state": "missing", "detail": detail, "hint": HINTS[name]}
-    yield _onnx()
+    from backends.jobs.launch_convert import PACKAGES
+
+    for to, names in PACKAGES.items():
+        yield _packages(to, names)
 
 
-def _onnx() -> Check:
-    from backends.jobs.launch_convert import ONNX_PACKAGES
-
+def _packages(to: str, names: Iterable[str]) -> Check:
     found, absent = [], []
-    for name in ONNX_PACKAGES:
+    for name in names:
         try:
             found.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             absent.append(name)
+    check = f"packages for {to}"
     if absent:
-        detail = f"without {', '.join(absent)} no ONNX can be made"
-        return {"check": "packages for onnx", "state": "missing", "detail": detail,
-                "hint": "pip install 'fada-tui[onnx]'"}  # fmt: skip
-    return {"check": "packages for onnx", "state": "ok", "detail": ", ".join(found), "hint": None}
+        detail = f"without {', '.join(absent)} no {to.upper()} can be made"
+        return {"check": check, "state": "missing", "detail": detail, "hint": f"pip install 'fada-tui[{to}]'"}
+    return {"check": check, "state": "ok", "detail": ", ".join(found), "hint": None}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from backends.work.training.keep import sync_files
 from backends.worker import say
 
 _TAIL = 30
+_PYTHON = (sys.executable, "-P", "-m", "backends.work.convert.script")
 _MISSING = "`fada doctor` says which tools there are"
 
 
@@ -55,7 +55,7 @@ def export(job: Job, whole: Path) -> Exported:
 
 
 def _convert(tools: dict[str, list[str]], whole: Path, into: Path, outtype: str, *more: str) -> None:
-    command = [sys.executable, *_tool(tools, CONVERTER), str(whole), "--outfile", str(into), "--outtype", outtype]
+    command = [*_PYTHON, *_tool(tools, CONVERTER), str(whole), "--outfile", str(into), "--outtype", outtype]
     _run("llama.cpp's converter", [*command, *more])
     if not into.is_file():
         raise JobError(f"llama.cpp's converter left no {into.name}", "the log has what it said")
@@ -79,11 +79,9 @@ def _run(what: str, command: Sequence[str]) -> None:
         JobError: It ended with another exit status than 0.
     """
     say(" ".join(command))
-    # The converter imports what lies beside it.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
     tail: deque[str] = deque(maxlen=_TAIL)
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=environment
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as child:
         assert child.stdout is not None
         for line in child.stdout:

@@ -89,11 +89,18 @@ def _address(child: subprocess.Popen[bytes], log: Path) -> str:
         if port is not None and _healthy(f"http://127.0.0.1:{port}"):
             return f"http://127.0.0.1:{port}"
         if child.poll() is not None:
-            words = [line for line in said.splitlines() if line.strip()][-1:] or ["it said nothing"]
-            raise JobError(f"llama.cpp's server ended with {child.returncode}: {words[0]}", f"see {log}")
+            raise JobError(f"llama.cpp's server ended with {child.returncode}: {_why(said)}", f"see {log}")
         if time.monotonic() > deadline:
             raise JobError(f"llama.cpp's server did not come up in {START_S:.0f} s", f"see {log}")
         time.sleep(_POLL_S)
+
+
+def _why(said: str) -> str:
+    """The first error of its log, else its last line: what comes after an error only says that there was one."""
+    error = re.search(r"^.*?\berror\b[^:\n]*: *(?P<why>\S.*)$", said, re.MULTILINE | re.IGNORECASE)
+    if error:
+        return error["why"].strip()
+    return next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "it said nothing")
 
 
 def _healthy(url: str) -> bool:

@@ -16,6 +16,9 @@ import pytest
 from backends.jobs.job import Job, JobError
 from backends.jobs.llama_cpp import CONVERTER, PACKAGE, QUANTISER, SERVER
 from backends.work import work_function
+from backends.work.convert.llama_server import _why
+from tests.backends.models.conformance.tiny.checkpoint import save
+from tests.backends.models.conformance.tiny.tiled import wide_idefics3
 from tests.servers.converter import SCRIPT, ConverterMissing, converter
 from tests.servers.quantiser import BUILD, quantiser
 
@@ -126,6 +129,33 @@ def test_four_bits_by_the_real_quantiser(make_gguf: MakeJob, real_converter: str
         assert summary["check"]["items"] == 4 and 0.0 <= summary["check"]["agreement"] <= 1.0
 
 
+@pytest.mark.parametrize("quant", ["f16", "q4_k_m"])
+def test_smolvlm_tiled_is_asked_through_a_real_server(
+    quant: str, make_gguf: MakeJob, real_converter: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """Its converter class imports transformers' models (and torchvision with them), its server cuts tiles itself."""
+    if importlib.util.find_spec(PACKAGE) is None:
+        pytest.skip("xllamacpp is not installed: no exported file was asked")
+    tools = {CONVERTER: [real_converter], SERVER: [PACKAGE]}
+    if quant == "q4_k_m":
+        tools[QUANTISER] = [request.getfixturevalue("real_quantiser")]
+    job = make_gguf(tools, quant, source=save(wide_idefics3, tmp_path / "SmolVLM"))
+    check, size = (_do(job)[name] for name in ("check", "bytes"))
+    assert (check["items"], check["failed"]) == (4, 0)
+    if quant == "f16":
+        assert check["agreement"] >= 0.5  # as above: random weights are near ties
+    else:
+        # Less than five bits a weight of the text model, beside the projector's sixteen.
+        assert size < (tmp_path / "SmolVLM/model.safetensors").stat().st_size / 4
+
+
+def test_a_server_that_does_not_load_says_the_first_error_of_its_log() -> None:
+    log = "I srv init\n0.01 E load: error loading model: no merges\nE srv: exiting\nRuntimeError: see above\n"
+    assert _why(log) == "no merges"
+    assert _why("loading\n\nkilled\n") == "killed"
+    assert _why("") == "it said nothing"
+
+
 def test_the_quantiser_gets_sixteen_bits_and_what_it_got_is_not_kept(
     make_gguf: MakeJob, real_converter: str, tmp_path: Path
 ) -> None:
@@ -162,7 +192,7 @@ def test_a_server_that_does_not_come_up_is_the_reason(make_gguf: MakeJob, tmp_pa
         tmp_path / "llama-server", "import sys\nprint('error: unknown model architecture')\nsys.exit(1)\n"
     )
     job = make_gguf({CONVERTER: writes, SERVER: broken}, questions=2)
-    with pytest.raises(JobError, match=r"server ended with 1: error: unknown model architecture"):
+    with pytest.raises(JobError, match=r"server ended with 1: unknown model architecture"):
         _do(job)
     # What was exported is there for whoever wants to see for themselves.
     assert len(list(job.dir.glob("*.gguf"))) == 2

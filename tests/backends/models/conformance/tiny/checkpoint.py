@@ -37,9 +37,14 @@ BUILDERS: dict[str, Callable[[], Parts]] = {
 
 def build(architecture: str, folder: Path, seed: int = 0) -> Path:
     """Save a random model of ``architecture`` and its processor in ``folder``; the same seed gives the same weights."""
+    return save(BUILDERS[architecture], folder, seed)
+
+
+def save(builder: Callable[[], Parts], folder: Path, seed: int = 0) -> Path:
+    """The same of what a builder makes."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model, processor = BUILDERS[architecture]()
+        model, processor = builder()
         _awaken(model)
     generation = model.generation_config
     tok = processor.tokenizer

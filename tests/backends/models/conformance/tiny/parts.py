@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
@@ -44,13 +44,18 @@ def tokenizer(
     special: Iterable[str] = (),
     named: Mapping[str, str] | None = None,
     *,
+    merges: Sequence[tuple[str, str]] = (),
     bos: str = "<s>",
     eos: str = "</s>",
     pad: str = "<pad>",
 ) -> Any:
-    """256 byte symbols and the special tokens; ``named`` ones become attributes (``image_token``, its id) for good."""
-    symbols = sorted(pre_tokenizers.ByteLevel.alphabet())
-    made: Any = Tokenizer(models.BPE(vocab={symbol: at for at, symbol in enumerate(symbols)}, merges=[]))
+    """256 byte symbols and the special tokens; ``named`` ones become attributes (``image_token``, its id) for good.
+
+    Args:
+        merges: Pairs of symbols that become one token. llama.cpp reads no vocabulary without any.
+    """
+    symbols = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *map("".join, merges)]
+    made: Any = Tokenizer(models.BPE(vocab={symbol: at for at, symbol in enumerate(symbols)}, merges=list(merges)))
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
     every = dict.fromkeys([bos, eos, pad, *(named or {}).values(), *special])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import transformers as t
@@ -48,7 +49,7 @@ def mllama() -> Parts:
     return t.MllamaForConditionalGeneration(config), processor
 
 
-def _idefics_tokenizer() -> Any:
+def _idefics_tokenizer(merges: Sequence[tuple[str, str]] = ()) -> Any:
     places = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
     names = {
         "image_token": "<image>",
@@ -56,7 +57,7 @@ def _idefics_tokenizer() -> Any:
         "end_of_utterance_token": "<end_of_utterance>",
         "global_image_token": "<global-img>",
     }
-    return tokenizer(places, names, bos="<|im_start|>", eos="<end_of_utterance>", pad="<|im_end|>")
+    return tokenizer(places, names, merges=merges, bos="<|im_start|>", eos="<end_of_utterance>", pad="<|im_end|>")
 
 
 def _idefics_config(tok: Any) -> dict[str, Any]:
@@ -78,11 +79,24 @@ _IDEFICS_PIXELS: dict[str, Any] = {"size": {"longest_edge": 56}, "max_image_size
 
 def idefics3() -> Parts:
     """The first SmolVLMs (256M, 500M, 2.2B)."""
-    tok = _idefics_tokenizer()
+    return _idefics3(_idefics_tokenizer())
+
+
+def wide_idefics3() -> Parts:
+    """The same as llama.cpp takes it: rows of 256, which its 4-bit numbers want, and the published text model's name."""
+    return _idefics3(
+        _idefics_tokenizer([("Ċ", "Ċ")]),  # two line feeds: what its server puts before an image's overview
+        {"hidden_size": 256, "intermediate_size": 512, "head_dim": 64, "architectures": ["VLlama3ForCausalLM"]},
+    )
+
+
+def _idefics3(tok: Any, text: Mapping[str, Any] | None = None) -> Parts:
     processor = t.Idefics3Processor(
         t.Idefics3ImageProcessor(**_IDEFICS_PIXELS), tok, image_seq_len=1, chat_template=_IDEFICS_TEMPLATE
     )
-    return t.Idefics3ForConditionalGeneration(t.Idefics3Config(**_idefics_config(tok))), processor
+    config = _idefics_config(tok)
+    config["text_config"] |= text or {}
+    return t.Idefics3ForConditionalGeneration(t.Idefics3Config(**config)), processor
 
 
 def smolvlm() -> Parts:
