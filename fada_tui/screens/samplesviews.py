@@ -153,6 +153,10 @@ class SampleList(LineView):
             near += self.places[max(0, self.cursor - height) : self.cursor + height]
         return near
 
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.look()  # a taller list shows rows that nobody asked for
+
     def watch_scroll_y(self, old: float, new: float) -> None:
         super().watch_scroll_y(old, new)
         self.look()

@@ -83,6 +83,15 @@ def forty(runs: Runs, wrong: int = 0) -> list[dict[str, Any]]:
     return made
 
 
+async def test_a_list_that_grows_taller_reads_what_came_into_sight(runs: Runs, until: Until) -> None:
+    app, screen = runs.screen(runs.make("m", *(runs.record(n, f"said {n}") for n in range(300))))
+    async with app.run_test(size=(120, 12)) as pilot:
+        app.push_screen(screen)
+        await until(pilot, lambda: "said 5" in screen_text(app))
+        await pilot.resize_terminal(120, 100)
+        await until(pilot, lambda: "said 90" in screen_text(app))
+
+
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
 async def test_an_answer_is_shown_with_all_that_is_known_of_it(runs: Runs, until: Until, size: tuple[int, int]) -> None:
     app, screen = runs.screen(runs.make("m", *forty(runs)))
@@ -216,6 +225,7 @@ async def test_the_same_image_is_not_drawn_again(runs: Runs, until: Until, monke
     async with app.run_test(size=(120, 40)) as pilot:
         app.push_screen(screen)
         await until(pilot, lambda: "▀" in screen_text(app) and "Plane: number 0?" in screen_text(app))
+        await pilot.pause(0.5)  # drawn once more where the screen had another size at first
         drawn: list[Any] = []
         monkeypatch.setattr(screen.picture, "refresh", lambda *regions, **more: drawn.append(regions))
         await pilot.press("j")
