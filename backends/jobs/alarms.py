@@ -181,7 +181,8 @@ def run_symptoms(conn: sqlite3.Connection, home: Home, sample: Telemetry) -> Ite
         yield Reading(f"idle:{run.id}", "idle", _busy(conn, run, sample), f"{name} runs and the GPU is idle", run.id)
         still = _still_s(home.run_dir(run.id), run, sample.time)
         if still is not None:
-            text = f"{name}: nothing heard of it for {still / 60:.0f} min"
+            how_long = f"{still:.0f} s" if still < 120 else f"{still / 60:.0f} min"
+            text = f"{name}: nothing heard of it for {how_long}"
             yield Reading(f"stalled:{run.id}", "stalled", still, text, run.id)
         lost = _lost_loss(conn, run.id)
         if lost is not None:

@@ -217,7 +217,15 @@ def host_lines(host: Host, width: int) -> list[Line]:
     return [*lines, tuple(jobs)]
 
 
-def host_line(host: Host) -> Line:
-    """The host in one line, where a card takes the room."""
-    cpu = f"cpu {percent(host.cpu)} of {host.cores} cores   ram {size_pair(host.memory_used, host.memory_total)}"
-    return ((f"{cpu}   disk {size(host.disk_free)} free", "dim"),)
+def host_line(host: Host, width: int) -> Line:
+    """The host in one line, where a card takes the room; what there is no room for is left out whole."""
+    facts = [
+        f"cpu {percent(host.cpu)} of {host.cores} cores",
+        f"ram {size_pair(host.memory_used, host.memory_total)}",
+        f"disk {size(host.disk_free)} free",
+    ]
+    if len("   ".join(facts)) > width:
+        facts[0] = f"cpu {percent(host.cpu)}"
+    while len(facts) > 1 and len("   ".join(facts)) > width:
+        facts.pop()
+    return (("   ".join(facts), "dim"),)

@@ -61,8 +61,9 @@ class GpuPane(LineView):
     def watch_telemetry(self) -> None:
         newest = self.telemetry.newest
         host = newest is not None and not newest.gpus
-        replay = f"replay {self.telemetry.replay}  " if self.telemetry.replay else ""
-        self.set_title("3 Host" if host else "3 GPU", f"{replay}{f'last {NAMES[self._place]}' if self.zoomed else ''}")
+        said = [f"replay {self.telemetry.replay}"] if self.telemetry.replay else []
+        said += [f"last {NAMES[self._place]}"] if self.zoomed else []
+        self.set_title("3 Host" if host else "3 GPU", "  ".join(said))
         self.rebuild()
 
     def build(self, width: int, height: int) -> list[Row]:
@@ -78,7 +79,7 @@ class GpuPane(LineView):
     def _cards(self, newest: Telemetry, width: int, height: int) -> list[Line]:
         """With room to spare the rest is history; several cards that do not fit are told in brief. The host is last."""
         cards = [card_lines(gpu, width, self._seen(gpu)) for gpu in newest.gpus]
-        last = [*self._silence(newest, width), host_line(newest.host)]
+        last = [*self._silence(newest, width), host_line(newest.host, width)]
         if len(cards) > 1 and sum(map(len, cards)) + len(last) > height:
             return [*chain.from_iterable(brief_lines(gpu, width) for gpu in newest.gpus), *last]
         room = max(0, height - 2) // max(1, len(newest.gpus))
@@ -133,7 +134,7 @@ class GpuPane(LineView):
             own = [*card_lines(gpu, width, self._seen(gpu)), *details(gpu, width)]
             spare = height // len(newest.gpus) - len(own) - 3
             lines += [*own, *self._long(gpu.index, width, max(_GRAPHS, min(spare, 26))), ()]
-        return [*lines, *self._silence(newest, width), host_line(newest.host)]
+        return [*lines, *self._silence(newest, width), host_line(newest.host, width)]
 
     def _long(self, gpu: int | None, width: int, height: int) -> list[Line]:
         history = self.telemetry.history
