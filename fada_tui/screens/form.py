@@ -23,6 +23,7 @@ from fada_tui.screens.failing import TellsFailures
 from fada_tui.screens.pick import Fold, Pick
 from fada_tui.sources.trouble import explain
 from fada_tui.text import as_meant, printable
+from fada_tui.widgets.textfield import TextField
 
 
 @dataclass(frozen=True)
@@ -326,7 +327,7 @@ def _input(field: Field) -> Input | Pick:
         from textual.suggester import SuggestFromList
 
         suggester = SuggestFromList(field.choices, case_sensitive=False)
-    return Input(
+    return TextField(
         value=printable(field.value),
         placeholder=field.hint,
         id=f"field-{field.name}",

@@ -15,6 +15,7 @@ from textual.suggester import Suggester
 from textual.widgets import Input, Label, Static
 
 from fada_tui.text import as_meant, printable
+from fada_tui.widgets.textfield import TextField
 
 
 class PromptScreen(ModalScreen[str | None]):
@@ -53,7 +54,9 @@ class PromptScreen(ModalScreen[str | None]):
             for fact in self._facts:
                 yield Static(Content(printable(fact)), classes="fact")
             with Vertical(classes="field"):
-                yield Input(value=printable(self._value), id="text", select_on_focus=False, suggester=self._suggester)
+                yield TextField(
+                    value=printable(self._value), id="text", select_on_focus=False, suggester=self._suggester
+                )
             yield Label(Content(f"{self._help} · esc leaves it as it was"), classes="help")
 
     @on(Input.Submitted)

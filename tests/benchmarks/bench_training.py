@@ -19,6 +19,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,7 @@ def of_trl(
         return timed(SFTTrainer, with_lora(folder), made, Dataset.from_list(rows), collate, **options)
 
     if ready:
-        run()  # the same order each time: what is met in the first round is there in the others
+        quietly(run)  # the same order each time: what is met in the first round is there in the others
     return run
 
 
@@ -214,8 +215,14 @@ def main() -> None:
         seconds: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(wanted.rounds):
             for name, way in ways.items():
-                seconds[name].append(way())
+                seconds[name].append(quietly(way))
     report(seconds, wanted.steps - WARM)
+
+
+def quietly(way: Callable[[], float]) -> float:
+    """The figure of a training. What the trainers print at each step is made as ever, and shown to nobody."""
+    with Path(os.devnull).open("w") as nobody, redirect_stdout(nobody):
+        return way()
 
 
 def report(seconds: dict[str, list[float]], steps: int) -> None:
