@@ -25,7 +25,7 @@ SHOWN = 500
 """So many of those that wait have a row: a queue of thousands must not hold up a key."""
 _BORDER = 6
 """Corners and spaces around a title, in cells."""
-_NEEDS = re.compile(r"needs ([\d.]+) GiB of \w+, ([\d.]+) GiB free")
+_NEEDS = re.compile(r"needs ([\d.]+) GiB(?: of \w+)?, ([\d.]+) GiB free")
 _FEW = (
     (re.compile(r"all (\d+) slots are taken"), r"\1 slots taken"),
     (re.compile(r"(#\d+) has the machine alone"), r"\1 runs alone"),
