@@ -2,6 +2,8 @@
 
 With ``KillUserProcesses=yes`` logind ends all that is in the scope of a session when that session ends. Lingering alone
 does not change that: it keeps the user's own service manager, and so what runs in a scope of that manager's, alive.
+Without lingering that manager ends with the last session, whatever KillUserProcesses says, and takes with it all that
+it runs: often the terminals of a desktop, and the jobs that were started in them.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ _PATIENCE_S = 5.0
 _BOOTED = Path("/run/systemd/system")
 _LINGER = Path("/var/lib/systemd/linger")
 _CGROUP = Path("/proc/self/cgroup")
+_MANAGER = re.compile(r"/user@\d+\.service(/|$)", re.MULTILINE)
 _SESSION = re.compile(r"/session-[^/]*\.scope(/|$)", re.MULTILINE)
 
 
@@ -127,6 +130,11 @@ def scope_possible() -> bool:
 def in_session(cgroup: str) -> bool:
     """Whether /proc/PID/cgroup says that a process is in the scope of a login session."""
     return bool(_SESSION.search(cgroup))
+
+
+def in_manager() -> bool:
+    """Whether this process runs under the user's own service manager, as the terminals of many desktops do."""
+    return bool(_MANAGER.search(_own_cgroup()))
 
 
 def _own_cgroup() -> str:

@@ -252,14 +252,17 @@ def _clock(root: Path) -> Check:
 
 def _survival() -> Check:
     """Whether logging out ends a user's jobs."""
-    from backends.jobs.logout import logout, scope_possible, user_name
+    from backends.jobs.logout import in_manager, logout, scope_possible, user_name
 
     name, found = "jobs after logout", logout()
     if found is None:
         return made(name, "ok", "no systemd here: nothing ends them")
+    linger = f"loginctl enable-linger {user_name()}"
+    if in_manager() and not found.lingers:
+        ends = "what is started in this terminal belongs to your own service manager, which ends with your last session"
+        return made(name, "warn", ends, linger)
     if not found.kills:
         return made(name, "ok", "logind leaves them alone (KillUserProcesses is not yes for you)")
-    linger = f"loginctl enable-linger {user_name()}"
     if not found.told:
         doubt = "logind does not say whether it ends your processes when you log out: jobs are started as if it did"
         return made(name, "warn", doubt, "ask `loginctl show-session --property=KillUserProcesses`")
