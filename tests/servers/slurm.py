@@ -40,7 +40,9 @@ AccountingStorageType=accounting_storage/none
 MpiDefault=none
 MailProg=/bin/true
 ReturnToService=2
-SlurmdTimeout=10
+SlurmdTimeout=300
+MessageTimeout=30
+UnkillableStepTimeout=300
 SlurmdParameters=config_overrides
 SchedulerParameters=sched_min_interval=0,batch_sched_delay=0
 KillWait=5
@@ -56,6 +58,7 @@ class SlurmCluster:
     def __init__(self, folder: Path, cpus: int = 8) -> None:
         self.folder = folder
         self._cpus = cpus
+        self.node = socket.gethostname().split(".")[0]
         self.conf = folder / "slurm.conf"
         self._environment = {**os.environ, "SLURM_CONF": str(self.conf)}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -69,9 +72,10 @@ class SlurmCluster:
         key.write_bytes(os.urandom(128))
         key.chmod(0o400)
         control_port, node_port = _free_ports(2)
-        host = socket.gethostname().split(".")[0]
         self.conf.write_text(
-            _CONF.format(host=host, cpus=self._cpus, folder=self.folder, control_port=control_port, node_port=node_port)
+            _CONF.format(
+                host=self.node, cpus=self._cpus, folder=self.folder, control_port=control_port, node_port=node_port
+            )
         )
         (self.folder / "gres.conf").write_text("Name=gpu File=/dev/zero\nName=shard Count=32\n")
         options = [f"--{name}={self.folder}/munge/{name}" for name in ("socket", "pid-file", "log-file", "seed-file")]
@@ -79,14 +83,38 @@ class SlurmCluster:
         _until(lambda: (self.folder / "munge/socket").exists(), "munged does not listen")
         self.start_controller()
         self.start_node()
-        _until(lambda: "idle" in self.ask("sinfo", "--noheader", "--format=%T"), "the node is not idle", self.logs)
+        self.heal()
 
     def start_controller(self) -> None:
+        """What its node holds is known to it again when this returns, where the node is there."""
         self._start("slurmctld", "-D")
         _until(lambda: "is UP" in self.ask("scontrol", "ping"), "slurmctld does not answer", self.logs)
+        if "slurmd" in self._running:
+            self.heal()
 
     def start_node(self) -> None:
         self._start("slurmd", "-D")
+
+    def heal(self) -> None:
+        """Bring the node back, whatever a test or a busy machine has made of it: no test pays for another's trouble."""
+
+        def usable() -> bool:
+            state = self.ask("sinfo", "--noheader", "--format=%T").strip()
+            if any(word in state for word in ("down", "drain")):
+                self.ask("scontrol", "update", f"NodeName={self.node}", "State=RESUME")
+            return state in ("idle", "mixed", "allocated", "completing")  # with a star it does not respond
+
+        _until(usable, "the node cannot be used", self.logs)
+
+    def save(self) -> None:
+        """Wait until the controller has written down what it knows, which it does every few seconds. One that is killed
+        before has its running jobs in its records as waiting, and starts them a second time.
+        """
+        records = self.folder / "state/job_state"
+        begun = time.time()
+        for job, _ in self.queue():
+            self.ask("scontrol", "update", f"JobId={job}", "Comment=to be saved")
+        _until(lambda: records.exists() and records.stat().st_mtime > begun, "slurmctld saves no state", self.logs)
 
     def kill(self, name: str) -> None:
         """As a power cut would."""
@@ -115,7 +143,7 @@ class SlurmCluster:
         return [(job, state) for job, state in (line.split() for line in lines if len(line.split()) == 2)]
 
     def clear(self) -> None:
-        """End every job, and wait until none is left."""
+        """End every job, wait until none is left, and see that the next can run."""
         self.ask("scancel", "--me")
 
         def empty() -> bool:
@@ -126,6 +154,7 @@ class SlurmCluster:
             return not jobs
 
         _until(empty, "jobs do not end", self.logs)
+        self.heal()
 
     def stop(self) -> None:
         if "slurmctld" in self._running:

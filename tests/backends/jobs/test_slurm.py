@@ -200,6 +200,7 @@ def test_a_controller_that_is_away_loses_nothing(
         f"import os, time\nwhile not os.path.exists({str(go_on)!r}): time.sleep(0.1)\nraise SystemExit(5)"
     )
     until(run_id, running)
+    cluster.save()
     cluster.kill("slurmctld")
     try:
         later = on_cluster("pass")
@@ -213,6 +214,17 @@ def test_a_controller_that_is_away_loses_nothing(
     assert (run.state, run.exit_code) == ("failed", 5)
     queue.cancel(home, later)
     until(later)
+
+
+def test_a_node_that_was_drained_comes_back_for_the_next_test(
+    on_cluster: Queue, cluster: SlurmCluster, until: Until
+) -> None:
+    for state in ("DRAIN", "DOWN"):
+        cluster.ask("scontrol", "update", f"NodeName={cluster.node}", f"State={state}", "Reason=tried")
+        waits = on_cluster("pass")
+        until(waits, lambda run: run.state == "queued" and ", job" in (run.reason or ""))
+        cluster.heal()
+        assert until(waits).state == "done"
 
 
 def test_a_killed_runner_is_lost_and_not_done(on_cluster: Queue, home: Home, until: Until) -> None:
@@ -240,7 +252,10 @@ def test_a_node_that_fails_is_another_attempt(
     wait_until(note.exists)
     cluster.kill("slurmd")
     cluster.kill_steps()
+    # At once, as the controller would say it by itself after SlurmdTimeout.
+    cluster.ask("scontrol", "update", f"NodeName={cluster.node}", "State=DOWN", "Reason=power cut")
     cluster.start_node()
+    cluster.heal()
     until(run_id, lambda run: run.attempt == 2)
     # Slurm waits two minutes before it starts one again.
     cluster.ask("scontrol", "update", f"JobId={job_of(home, run_id)}", "StartTime=now")
