@@ -77,9 +77,8 @@ class FinetuneForm(FitForm[tuple[int, ...]]):
         self._presets: dict[str, Preset] = {}
         self._preview_found: Preview | None = None
         self._looked_at: tuple[str, ...] = ()
-        self._seen: tuple[str, ...] = ()
-        self._known: tuple[str, ...] = ()
-        """Warnings that stood there when enter was pressed."""
+        self._answered: tuple[str, ...] = ()
+        """Warnings that one enter was held back for: the next one is the second yes."""
 
     def on_mount(self) -> None:
         # Textual calls that of each base itself: calling it here would mount what they mount twice.
@@ -147,9 +146,6 @@ class FinetuneForm(FitForm[tuple[int, ...]]):
             self._looked_at = wanted
             self.set_timer(SETTLED_S, lambda: self._look_if(wanted))
 
-    def entered(self) -> None:
-        self._known = self._seen
-
     def _wanted(self) -> tuple[str, ...]:
         values = self.values
         return tuple(path_of(values[name]) for name in LOOKS_AT)
@@ -182,8 +178,6 @@ class FinetuneForm(FitForm[tuple[int, ...]]):
             shown = self.query_one(f"#{name}", Static)
             shown.update(Content("\n".join(text)))
             shown.display = bool(text)
-        if event.found:
-            self._seen = event.found.warnings
         self._preview_found = event.found
         self.fit_again()
 
@@ -270,7 +264,7 @@ class FinetuneForm(FitForm[tuple[int, ...]]):
         return tuple(runs)
 
     def _hold_back(self, values: dict[str, str]) -> None:
-        """Once for warnings that were not on the screen yet.
+        """Once for each warning, also for one that stood there all the time: it needs a second yes.
 
         Raises:
             FormError: there are some.
@@ -279,9 +273,9 @@ class FinetuneForm(FitForm[tuple[int, ...]]):
             found = self._preview(tuple(path_of(values[name]) for name in LOOKS_AT))
         except Exception:  # noqa: BLE001 - what cannot be read is refused with its place and a hint when it is queued
             return
-        if set(found.warnings) <= set(self._known):
+        if set(found.warnings) <= set(self._answered):
             return
-        self._seen = found.warnings
+        self._answered = found.warnings
         raise FormError("\n".join(warning_lines(found)), "enter again queues it all the same")
 
 

@@ -120,9 +120,6 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
         """In the lower border, where they can be seen however long the form is."""
         return f"enter {self.VERB} · tab ↓ ↑ move · → takes a proposal · esc leaves"
 
-    def entered(self) -> None:
-        """Enter was pressed; called before the values are submitted."""
-
     def propose(self) -> dict[str, str]:
         """What more to fill in, by field; called in a thread, for it looks at files."""
         return {}
@@ -217,7 +214,6 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
         if self._busy:
             return
         self._busy = True
-        self.entered()
         self._say(self.CHECKING, problem=False)
         self._submit(self.values)
 

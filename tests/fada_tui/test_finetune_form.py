@@ -59,8 +59,9 @@ async def test_categories_by_questions_and_what_is_missing(
         await until(pilot, lambda: text_of(form, "training") == "")
 
 
-async def test_warnings_that_nobody_saw_hold_the_first_enter_back(
-    panel_home: Home, phantoms: Path, until: Until
+@pytest.mark.parametrize("seen", [False, True])
+async def test_warnings_need_a_second_yes_also_where_they_stood_there(
+    panel_home: Home, phantoms: Path, until: Until, seen: bool
 ) -> None:
     form = FinetuneForm(panel_home, Suggestion("Qwen2-VL-2B"))
     app = PanelApp(panel_home, live=False)
@@ -69,6 +70,8 @@ async def test_warnings_that_nobody_saw_hold_the_first_enter_back(
         await until(pilot, lambda: form.is_current and form.query("#training"))
         form.query_one("#field-data", Input).value = str(phantoms / "train.jsonl")
         form.query_one("#field-eval_data", Input).value = str(phantoms / "val.jsonl")
+        if seen:
+            await until(pilot, lambda: "training lacks" in text_of(form, "warnings"))
         form.query_one("#field-steps", Input).value = "0"  # refused when it is queued: nothing is, whatever happens
         form.action_submit()
         await until(pilot, lambda: "enter again queues it all the same" in text_of(form, "problem"))
