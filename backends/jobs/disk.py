@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backends.jobs.errors import QueueError
+from backends.jobs.halfmade import half_made
 from backends.jobs.state import derive
 from backends.jobs.store import run_ids
 from db.connect import immediate
@@ -52,7 +53,7 @@ class DiskUse:
     kinds: dict[str, int]
     runs: tuple[RunUse, ...]
     left: int = 0
-    """Bytes of runs whose removal was killed; `fada prune` removes these too."""
+    """Bytes of runs whose removal, or whose queueing, was killed; `fada prune` removes these too."""
 
     @property
     def prunable(self) -> int:
@@ -167,13 +168,17 @@ def set_aside(folder: Path) -> Path:
 
 
 def sweep(home: Home) -> int:
-    """Remove what earlier removals that were killed have left in runs/; how many bytes that freed."""
+    """Remove what killed removals, and killed attempts to queue a run, have left; how many bytes that freed."""
+    for folder in half_made(home):
+        aside = set_aside(folder)
+        if (aside / "spec.json").exists():  # written between the look and the renaming: it is a run
+            aside.rename(folder)
     return sum(discard(path) for path in _put_aside(home.runs))
 
 
 def left_bytes(home: Home) -> int:
     """What :func:`sweep` would free."""
-    return sum(bytes_of(path) for path in _put_aside(home.runs))
+    return sum(bytes_of(path) for path in (*_put_aside(home.runs), *half_made(home)))
 
 
 def _put_aside(folder: Path) -> list[Path]:

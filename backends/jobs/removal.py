@@ -16,6 +16,8 @@ from db.home import Home
 from db.runs.due import changing
 from db.runs.states import END_STATES
 
+MIB = 1 << 20
+
 
 def remove(home: Home, run_id: int, force: bool = False) -> list[str]:
     """Delete a finished run and its directory; its id is not used again.
@@ -39,8 +41,10 @@ def remove(home: Home, run_id: int, force: bool = False) -> list[str]:
     try:
         _remove(home, run_id, force=True)
     except (sqlite3.OperationalError, OSError):
-        return [f"#{run_id}: its files were removed, {freed / 1e6:.1f} MB freed; it is listed until there is more room"]
-    return [f"#{run_id} removed, {freed / 1e6:.1f} MB freed"]
+        return [
+            f"#{run_id}: its files were removed, {freed / MIB:.1f} MiB freed; it is listed until there is more room"
+        ]
+    return [f"#{run_id} removed, {freed / MIB:.1f} MiB freed"]
 
 
 def _remove(home: Home, run_id: int, force: bool) -> list[str]:
@@ -61,7 +65,7 @@ def _remove(home: Home, run_id: int, force: bool) -> list[str]:
             conn.execute("DELETE FROM runs WHERE id = ?", (run_id,))
             bump(conn, "runs", "scores")
     freed = discard(aside) if aside is not None else 0
-    return [f"#{run_id} removed, {freed / 1e6:.1f} MB freed"]
+    return [f"#{run_id} removed, {freed / MIB:.1f} MiB freed"]
 
 
 def _check_unneeded(conn: sqlite3.Connection, home: Home, run_id: int, force: bool) -> None:

@@ -74,7 +74,7 @@ def _text(use: DiskUse, runs: dict[int, Run], free: int | None, limit: int | Non
     if use.prunable:
         of_what = "checkpoints of fine-tunes that are over, but best and last"
         if use.left:
-            of_what += f", and {size(use.left)} that a removal which was killed has left"
+            of_what += f", and {size(use.left)} that was left by a removal or a queueing that was killed"
         parts.append(f"`fada prune` would free {size(use.prunable)}: {of_what}")
     if rows:
         parts.append("`fada rm ID` frees what stands in its line")
@@ -106,7 +106,7 @@ def prune_checkpoints(args: argparse.Namespace, context: Context) -> None:
     word = "would free" if args.dry_run else "freed"
     changed = [f"#{run_id}: {word} {size(taken)}" for run_id, taken in freed.items()]
     if left:
-        changed.append(f"left by an earlier removal: {word} {size(left)}")
+        changed.append(f"left by a killed removal or queueing: {word} {size(left)}")
     said = (
         "\n".join([*changed, f"{word} {size(sum(freed.values()) + left)} in all"]) if changed else "nothing to remove"
     )

@@ -179,7 +179,7 @@ def _prunable(use: DiskUse) -> str:
     if not use.prunable:
         return "P would free nothing: no checkpoints but the best and the last of each fine-tune"
     runs = sum(bool(one.prunable) for one in use.runs)
-    left_over = f", and {size(use.left)} that a removal which was killed has left" if use.left else ""
+    left_over = f", and {size(use.left)} left by what was killed" if use.left else ""
     return f"P would free {size(use.prunable)}: checkpoints of {count(runs, 'run')}, but best and last{left_over}"
 
 

@@ -15,6 +15,7 @@ from backends.jobs.disk import (
     bytes_of,
     checkpoints,
     disk_use,
+    left_bytes,
     parse_keep,
     prunable_bytes,
     prune,
@@ -24,6 +25,7 @@ from backends.jobs.disk import (
 )
 from backends.jobs.errors import QueueError
 from backends.jobs.ingest import adopt, ingest
+from backends.jobs.lock import take
 from backends.jobs.reconcile import tick
 from db.home import Home
 from db.runs.queries import get_run
@@ -152,6 +154,29 @@ def test_what_would_be_freed_is_what_is_freed_also_after_a_kill(home: Home, runs
     assert use.left >= BLOCK and use.prunable == use.left + prunable_bytes(runs_conn, home, run_id)
     assert use.prunable == prune(runs_conn, home, run_id) + sweep(home)
     assert disk_use(runs_conn, home).prunable == 0
+
+
+def test_what_a_killed_queueing_left_is_swept_and_nothing_else(home: Home) -> None:
+    """Old and without a spec goes; one that is being made, runs, or has more than that stays."""
+    folders = {name: home.run_dir(store.allocate(home)) for name in ("old", "new", "run", "events", "held", "attempt")}
+    for name, folder in folders.items():
+        (folder / "attempts").mkdir()
+        (folder / "control.json").write_text("{}")
+        (folder / ".fada-0011.tmp").write_text("{")
+        more = {"run": "spec.json", "events": "events.jsonl", "attempt": "attempts/1.json", "held": "lock"}.get(name)
+        if more:
+            (folder / more).write_text("{}")
+        for path in (*folder.iterdir(), folder) if name != "new" else ():
+            os.utime(path, (1.0, 1.0))
+    lock = take(folders["held"] / "lock")
+    assert lock is not None
+    try:
+        assert left_bytes(home) == bytes_of(folders["old"])
+        assert sweep(home) > 0 and left_bytes(home) == 0
+    finally:
+        os.close(lock)
+    assert [name for name, folder in folders.items() if not folder.exists()] == ["old"]
+    assert store.allocate(home) == len(folders) + 1
 
 
 def test_what_a_killed_removal_left_is_swept(home: Home, runs_conn: sqlite3.Connection) -> None:
