@@ -36,7 +36,8 @@ class Client:
         )
         os.close(slave)
         self.seen = b""
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         while True:
@@ -54,7 +55,12 @@ class Client:
 
     def detach(self) -> None:
         self.type(b"\x02d")
+        self.close()
+
+    def close(self) -> None:
+        """Once its process has ended; a reader that still runs would read whatever file gets its number next."""
         self.process.wait(timeout=60)
+        self._reader.join(timeout=60)
         os.close(self.master)
 
 
@@ -95,8 +101,7 @@ def test_detach_come_back_lose_the_server_come_back(
     second.type(b"3")
     tmux.until(lambda text: "● #1" in text)
     tmux.kill_server()
-    second.process.wait(timeout=60)
-    os.close(second.master)
+    second.close()
 
     assert jobs(command)[0]["state"] == "running"
     end.touch()
