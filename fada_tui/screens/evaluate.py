@@ -12,6 +12,7 @@ from db.home import Home
 from fada_tui.format import count
 from fada_tui.screens.datafacts import DataFacts, Facts
 from fada_tui.screens.engines import ENGINE, chosen_engine, engine_fields
+from fada_tui.screens.environments import ENVIRONMENT, chosen_environment, environment_fields, environment_lines
 from fada_tui.screens.fitform import FitForm
 from fada_tui.screens.form import Field, FormError, Question, path_of, required
 from fada_tui.screens.propose import for_evaluation
@@ -56,13 +57,14 @@ class EvaluateForm(FitForm[tuple[int, ...]]):
             Field("kind", "Kind", kind="pick", choices=EVAL_TASKS, help=_KIND),
             Field("image_root", "Image root", hint="the data file's folder, or its images/", kind="path"),
             Field("limit", "Limit", "", "all questions", kind="integer"),
-            Field("adapter", "Tuned by run", hint="none: as it is", kind="integer"),
+            Field("adapter", "Tuned by run", hint="none: as it is", kind="integer", beside=True),
             Field("server", "Server", hint="none: here; a name in config.toml, or URL MODEL"),
             Field("precision", "Precision", kind="pick", choices=PRECISIONS, help=_PRECISION),
             Field("text_only", "Text-only floor", kind="pick", choices=("no", "yes"), beside=True, help=_TEXT_ONLY),
             Field("batch", "Batch size", "", str(GENERATION["batch_size"]), kind="integer", help=_BATCH),
             Field("new_tokens", "New tokens", "", str(GENERATION["max_new_tokens"]), kind="integer", beside=True,
                   help=_TOKENS),
+            *environment_fields(home),
             *engine_fields(home),
         )  # fmt: skip
         if models:
@@ -78,7 +80,7 @@ class EvaluateForm(FitForm[tuple[int, ...]]):
         self._facts = DataFacts()
 
     FIT_OF = ("model", "data", "kind", "image_root", "limit", "adapter", "server", "precision", "batch", "new_tokens",
-              ENGINE)  # fmt: skip
+              ENVIRONMENT, ENGINE)  # fmt: skip
 
     def fit_home(self) -> Home:
         return self._home
@@ -110,6 +112,8 @@ class EvaluateForm(FitForm[tuple[int, ...]]):
         """What the data hold and what is wrong with them stands there whether or not the model is known."""
         told = list(self._data(values).told)
         try:
+            # First: where it is not made, nothing else matters.
+            told = [*environment_lines(self._home, self.models(values), values), *told]
             return [*told, *super().fit_lines(values)]
         except Exception:  # noqa: BLE001 - a model that is half typed is none; enter will say it loudly
             return told
@@ -154,6 +158,7 @@ class EvaluateForm(FitForm[tuple[int, ...]]):
                 adapter=int(adapter) if adapter else None,
                 server=server,
                 send_images=agreed,
+                environment=chosen_environment(values),
                 trust_remote_code=values.get(_CODE, ""),
                 precision=values["precision"],
                 floors=("text_only",) if values["text_only"] == "yes" else (),
