@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from itertools import groupby, pairwise
 
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 BLANK = "\u2800"
@@ -27,20 +27,19 @@ def plot(
 
     Values beyond the scale are drawn at its edge.
     """
-    columns, rows = width * 2, height * 4
+    rows = height * 4
     cells = [[0] * width for _ in range(height)]
-
-    def put(column: int, row: int) -> None:
-        cells[row // 4][column // 2] |= _DOTS[column % 2][row % 4]
-
+    across, up = _scaler(x, width * 2), _scaler(y, rows)
     previous: tuple[int, int] | None = None
     for value_x, value_y in points:
         if value_y != value_y:
             previous = None
             continue
-        here = _scaled(value_x, x, columns), rows - 1 - _scaled(value_y, y, rows)
+        here = across(value_x), rows - 1 - up(value_y)
+        if here == previous:
+            continue
         for column, row in _between(previous or here, here):
-            put(column, row)
+            cells[row // 4][column // 2] |= _DOTS[column % 2][row % 4]
         previous = here
     return ["".join(chr(0x2800 + cell) for cell in line) for line in cells]
 
@@ -54,28 +53,39 @@ def shade(
     y: tuple[float, float],
 ) -> list[str]:
     """What lies between low and high of each (x, low, high), every other dot of it, on the scales of :func:`plot`."""
-    columns, rows = width * 2, height * 4
+    rows = height * 4
     cells = [[0] * width for _ in range(height)]
-    edges = [(_scaled(at, x, columns), _scaled(low, y, rows), _scaled(high, y, rows)) for at, low, high in spans]
+    across, up = _scaler(x, width * 2), _scaler(y, rows)
+    # None twice: of a long curve many points fall together.
+    edges = [edge for edge, _ in groupby((across(at), up(low), up(high)) for at, low, high in spans)]
     for start, end in pairwise(edges) if len(edges) > 1 else [(edge, edge) for edge in edges]:
         steps = max(1, end[0] - start[0])
         for column in range(start[0], end[0] + 1):
             share = (column - start[0]) / steps
             low, high = (round(a + (b - a) * share) for a, b in zip(start[1:], end[1:], strict=True))
-            for row in range(rows - 1 - high, rows - low):
-                if (column + row) % 2 == 0:
-                    cells[row // 4][column // 2] |= _DOTS[column % 2][row % 4]
+            top = rows - 1 - high
+            for row in range(top + (column + top) % 2, rows - low, 2):
+                cells[row // 4][column // 2] |= _DOTS[column % 2][row % 4]
     return ["".join(chr(0x2800 + cell) for cell in line) for line in cells]
 
 
-def _scaled(value: float, scale: tuple[float, float], steps: int) -> int:
+def _scaler(scale: tuple[float, float], steps: int) -> Callable[[float], int]:
+    """On which of so many dots a value lies; at the edge where it is beyond the scale."""
     low, high = scale
-    share = (value - low) / (high - low) if high > low else 0.0
-    return round(min(1.0, max(0.0, share)) * (steps - 1))
+    last, span = steps - 1, high - low
+
+    def scaled(value: float) -> int:
+        if value <= low or span <= 0:
+            return 0
+        return last if value >= high else round((value - low) / span * last)
+
+    return scaled
 
 
 def _between(start: tuple[int, int], end: tuple[int, int]) -> list[tuple[int, int]]:
     """Every dot from start to end, the nearest to the straight line."""
+    if start[0] == end[0]:
+        return [(end[0], row) for row in range(min(start[1], end[1]), max(start[1], end[1]) + 1)]
     steps = max(abs(end[0] - start[0]), abs(end[1] - start[1]), 1)
     return [
         (round(start[0] + (end[0] - start[0]) * i / steps), round(start[1] + (end[1] - start[1]) * i / steps))

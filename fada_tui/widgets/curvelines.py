@@ -70,7 +70,8 @@ def curve_lines(curve: Curve, *, end: int, width: int, height: int) -> list[Line
     finite = [point for point in curve.points if math.isfinite(point.value)]
     if not finite:
         return []
-    reached = [value for point in finite for value in _span(point)]
+    spans = [_span(point) for point in finite]
+    reached = [value for span in spans for value in span]
     floor, ceiling = _scale(curve, reached)
     log = floor > 0
     scale = f"{'log ' if log else ''}{floor:g}–{ceiling:g}"
@@ -85,9 +86,11 @@ def curve_lines(curve: Curve, *, end: int, width: int, height: int) -> list[Line
         return math.log10(max(floor, value)) if log and value == value else value
 
     line = [(float(point.step), y(point.value)) for point in curve.points]
-    band = [(float(point.step), y(low), y(high)) for point in finite for low, high in (_span(point),)]
     scales = {"x": (0.0, float(max(1, end))), "y": (y(floor), y(ceiling))}
-    under = shade(band, width, height, **scales) if any(low < high for _, low, high in band) else [""] * height
+    under = [""] * height
+    if any(low < high for low, high in spans):
+        band = [(float(point.step), y(low), y(high)) for point, (low, high) in zip(finite, spans, strict=True)]
+        under = shade(band, width, height, **scales)
     return [head, *map(_overlaid, plot(line, width, height, **scales), under, [curve.token] * height)]
 
 

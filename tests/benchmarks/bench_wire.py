@@ -71,6 +71,7 @@ def panel(folder: Path, environment: dict[str, str], diff: bool) -> float:
     way = "changed cells alone" if diff else "as Textual sends"
     home = Home(folder / f"home-{diff}")
     Context(home).prepare()
+    home.greeted.touch()  # the first page would lie over the pane of the card
     home.config.write_text(f"[panel]\ndiff = {str(diff).lower()}\n")
     standin.card(folder, 0, 0.5, 22.0, 35)
     terminal = Terminal([sys.executable, "-P", "-m", "fada_tui", "--home", str(home.root)], environment)
@@ -85,6 +86,7 @@ def panel(folder: Path, environment: dict[str, str], diff: bool) -> float:
         figure("telemetry each second", way, told, "B/s", "goal", 1500)
         run = json.loads(_fada(home, environment, "run", "--json", "--", sys.executable, "-c", TALKER))["runs"][0]
         terminal.read_for(4.0)
+        figure("telemetry each second beside a job that prints", way, rate(terminal), "B/s", "goal", 1500)
         terminal.press(b"2l")
         terminal.read_for(20, b"loss 0.")
         terminal.read_for(2.0)
