@@ -89,7 +89,8 @@ class Imported:
             "source": "import",
             "model": {
                 "name": self.model,
-                "source": made.model,
+                # A base that lies on this machine is found again: an export merges into it.
+                "source": made.manifest.get("base_path") or made.model,
                 "loader": "none",
                 "revision": None,
                 "from_run": None,
@@ -144,6 +145,24 @@ def index(home: Home, run_id: int) -> None:
         ingest(conn, home, run_id)
 
 
+def training_words(manifest: Mapping[str, Any]) -> list[str]:
+    """Who trained it and how, for people."""
+    if not manifest.get("trainer"):
+        return []
+    parts = [f"{manifest['steps']} steps"]
+    if manifest.get("final_loss") is not None:
+        parts.append(f"loss {manifest['final_loss']:.4g}")
+    if manifest.get("seconds") is not None:
+        parts.append(f"{manifest['seconds']:.0f} s")
+    words = [f"trained by {manifest['trainer']}: {', '.join(parts)}"]
+    settings = ", ".join(f"{name} {_plain(value)}" for name, value in manifest["settings"].items())
+    return [*words, *([f"settings: {settings}"] if settings else [])]
+
+
+def _plain(value: Any) -> str:
+    return "+".join(str(one) for one in value) if isinstance(value, list) else str(value)
+
+
 def _write_predictions(path: Path, result: Imported) -> None:
     """In the form of our own runs, with ``topic`` as it was joined."""
     if not result.answers:
@@ -186,6 +205,8 @@ def _write_events(path: Path, result: Imported) -> None:
     made, total = result.made, len(result.answers)
     with closing(EventWriter(path)) as events:
         events.write("started", device="elsewhere", versions={}, total=total, unit="samples")
+        for text in training_words(made.manifest):
+            events.message("info", text)
         for text in result.warnings:
             events.message("warning", text)
         for point in made.curve:

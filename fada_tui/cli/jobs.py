@@ -132,6 +132,8 @@ def _times(run: Run) -> str:
         return f"for {duration(time.time() - run.started)}"
     if run.started:
         return f"began {duration(time.time() - run.started)} ago"
+    if run.ended:  # brought in, or taken out of the queue
+        return f"ended {duration(time.time() - run.ended)} ago"
     return f"queued {duration(time.time() - run.created)} ago"
 
 

@@ -1,7 +1,7 @@
 """Training runs of other programs: LLaMA-Factory, ms-swift, axolotl, and whatever keeps a trainer_state.json.
 
-What is read of them: the curves, the settings where they are written as text, and where the adapter lies. No pickle
-(training_args.bin, optimizer.pt) is ever opened.
+What is read of them: the curves, how it was trained, and where adapter and base lie. No pickle (training_args.bin,
+optimizer.pt) is ever opened.
 """
 
 from __future__ import annotations
@@ -14,64 +14,14 @@ from typing import Any
 from backends.data.errors import DataError
 from backends.data.records import json_lines
 from backends.data.results.made import Faults, Made, Point, number, read_document
+from backends.data.results.recipe import ADAPTER, Recipe, read_recipe
 
 FACTORY, SWIFT, STATE = "trainer_log.jsonl", "logging.jsonl", "trainer_state.json"
-ADAPTER = "adapter_config.json"
-_ARGUMENTS = ("args.json", "sft_args.json", "training_args.json", "training_args.yaml", "llamaboard_config.yaml")
-_RECIPES = ("axolotl_config.yaml", "axolotl_config.yml", "axolotl.yaml", "axolotl.yml", "config.yaml", "config.yml")
 _RENAMED = {"lr": "learning_rate", "acc": "token_acc", "eval_acc": "eval_token_acc"}
 _NO_CURVE = re.compile(
     r"epoch$|step|percentage|_runtime$|_per_second|_per_sec_|^total_|flos|time$|tokens/|speed|^train_|memory|throughput"
 )
 _STEP = re.compile(r"checkpoint-(\d+)$")
-_SETTINGS = [
-    "base_model",
-    "model",
-    "model_name_or_path",
-    "finetuning_type",
-    "tuner_type",
-    "train_type",
-    "adapter",
-    "stage",
-    "template",
-    "dataset",
-    "datasets",
-    "learning_rate",
-    "lr_scheduler_type",
-    "lr_scheduler",
-    "num_train_epochs",
-    "num_epochs",
-    "max_steps",
-    "per_device_train_batch_size",
-    "micro_batch_size",
-    "gradient_accumulation_steps",
-    "lora_rank",
-    "lora_r",
-    "lora_alpha",
-    "lora_dropout",
-    "lora_target",
-    "lora_target_modules",
-    "target_modules",
-    "quantization_bit",
-    "load_in_4bit",
-    "load_in_8bit",
-    "quant_bits",
-    "cutoff_len",
-    "max_length",
-    "sequence_len",
-    "max_pixels",
-    "image_max_pixels",
-    "warmup_ratio",
-    "warmup_steps",
-    "weight_decay",
-    "max_grad_norm",
-    "seed",
-    "bf16",
-    "freeze_vit",
-    "freeze_vision_tower",
-    "optim",
-    "optimizer",
-]
 
 
 def trainer_files(folder: Path) -> list[Path]:
@@ -90,16 +40,19 @@ def read_trainer(folder: Path) -> Made | None:
     files = trainer_files(folder)
     if not files:
         return None
-    arguments = _arguments(folder)
-    made = Made(_program(folder, files[0], arguments), folder)
+    adapter = _adapter(folder)
+    recipe = read_recipe((folder, *_checkpoints(folder)[:1]), adapter)
+    made = Made(_program(files[0], recipe), folder)
     made.files = [files[0]]
     records = list(_records(files[0], made))
     made.curve = list(_points(records))
     if not made.curve:
         raise DataError("no step with a loss in it", str(files[0]), "give the folder of a training that has begun")
-    adapter = _adapter(folder)
-    made.model = _base(adapter, arguments)
-    made.manifest = {"trainer": made.format, "settings": _settings(arguments), **_end(folder, records)}
+    base = _base(adapter, recipe)
+    made.model = _called(base) if base else None
+    made.manifest = {"trainer": made.format, "settings": dict(recipe.settings), **_end(folder, records)}
+    if base and Path(base).is_absolute() and (Path(base) / "config.json").is_file():
+        made.manifest["base_path"] = base
     if adapter is not None:
         made.manifest["adapter_path"] = str(adapter)
     return made
@@ -118,13 +71,12 @@ def _checkpoints(folder: Path) -> list[Path]:
     return [one for _, one in sorted(found, reverse=True)]
 
 
-def _program(folder: Path, log: Path, arguments: Mapping[str, Any]) -> str:
+def _program(log: Path, recipe: Recipe) -> str:
     if log.name == FACTORY:
         return "llama-factory"
     if log.name == SWIFT:
         return "ms-swift"
-    recipe = any((folder / name).is_file() for name in _RECIPES) and "base_model" in arguments
-    return "axolotl" if recipe else "transformers"
+    return recipe.program or "transformers"
 
 
 def _records(path: Path, made: Made) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -175,49 +127,18 @@ def _end(folder: Path, records: list[tuple[int, dict[str, Any]]]) -> dict[str, A
     return {key: value for key, value in end.items() if value is not None}
 
 
-def _arguments(folder: Path) -> dict[str, Any]:
-    """The settings as the program wrote them down, of the first file that has some."""
-    for place in (folder, *_checkpoints(folder)[:1]):
-        for name in (*_ARGUMENTS, *_RECIPES):
-            path = place / name
-            if path.is_file():
-                document = read_document(path) if path.suffix == ".json" else _yaml(path)
-                if isinstance(document, dict) and any(key in document for key in _SETTINGS):
-                    return document
-    return {}
-
-
-def _yaml(path: Path) -> Any:
-    import yaml  # type: ignore[import-untyped]
-
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"not YAML ({error})", str(path), "mend the file, or take it out of the folder") from error
-
-
-def _settings(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that say how it was trained; tokens and keys are none of them."""
-    plain = (str, int, float, bool)
-    return {
-        key: value
-        for key in _SETTINGS
-        if (value := arguments.get(key)) is not None
-        and (isinstance(value, plain) or (isinstance(value, list) and all(isinstance(one, plain) for one in value)))
-    }
-
-
 def _adapter(folder: Path) -> Path | None:
     """The folder of the adapter: this one, else that of the newest checkpoint."""
     return next((one for one in (folder, *_checkpoints(folder)) if (one / ADAPTER).is_file()), None)
 
 
-def _base(adapter: Path | None, arguments: Mapping[str, Any]) -> str | None:
+def _base(adapter: Path | None, recipe: Recipe) -> str | None:
     """What was trained: as the adapter says, else the settings."""
     config = read_document(adapter / ADAPTER) if adapter else {}
-    names = [config.get("base_model_name_or_path") if isinstance(config, dict) else None]
-    names += [arguments.get(key) for key in ("model_name_or_path", "base_model", "model")]
-    name = next((one for one in names if isinstance(one, str) and one.strip()), None)
-    if name is None:
-        return None
-    return Path(name).name if Path(name).is_absolute() or name.startswith((".", "~")) else name
+    named = config.get("base_model_name_or_path") if isinstance(config, dict) else None
+    return named if isinstance(named, str) and named.strip() else recipe.base
+
+
+def _called(base: str) -> str:
+    """A folder goes by its name."""
+    return Path(base).name if Path(base).is_absolute() or base.startswith((".", "~")) else base

@@ -16,6 +16,7 @@ from backends.jobs import store
 from backends.jobs.events import EventWriter
 from backends.jobs.job import Job
 from backends.jobs.launch import plan_eval
+from backends.jobs.launch_convert import find_subject
 from backends.work import import_run
 from db.connect import connect
 from db.home import Home
@@ -87,6 +88,29 @@ def axolotl(folder: Path) -> None:
     (folder / "config.yaml").write_text(recipe)
 
 
+def axolotl_alone(folder: Path) -> None:
+    """As the program leaves it where nobody copied the recipe: it stands in the card."""
+    axolotl(folder)
+    recipe = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").unlink()
+    (folder / "debug.log").write_text("[INFO] loaded\n")
+    card = f"---\nbase_model: a/b\n---\n<details><summary>See axolotl config</summary>\n\naxolotl version: `0.16.1`\n```yaml\n{recipe}```\n</details>\n\n- learning_rate: 0.5\n"
+    (folder / "README.md").write_text(card)
+
+
+def llama_factory_command(folder: Path) -> None:
+    """As its command leaves it: no arguments, but Trainer's card and what PEFT writes."""
+    llama_factory(folder)
+    (folder / "training_args.yaml").unlink()
+    config = json.loads((folder / "adapter_config.json").read_text())
+    own = {"r": 8, "lora_alpha": 16, "lora_dropout": 0.0, "target_modules": ["q_proj", "v_proj"]}
+    (folder / "adapter_config.json").write_text(json.dumps(config | own))
+    (folder / "README.md").write_text(
+        "# out\n\nThe following hyperparameters were used during training:\n- learning_rate: 1e-05\n- seed: 42\n"
+        "- optimizer: Use adamw_torch with betas=(0.9,0.999)\n- num_epochs: 3.0\n"
+    )
+
+
 def transformers(folder: Path) -> None:
     adapter(folder)
     (folder / "trainer_state.json").write_text(json.dumps({"log_history": history(), "global_step": 20}))
@@ -113,6 +137,12 @@ def bring_in(home: Home) -> Callable[..., int]:
         (llama_factory, "llama-factory", {"finetuning_type": "lora", "learning_rate": 1e-4, "lora_rank": 8}),
         (ms_swift, "ms-swift", {"learning_rate": 1e-4, "lora_rank": 8}),
         (axolotl, "axolotl", {"adapter": "lora", "lora_r": 8}),
+        (axolotl_alone, "axolotl", {"adapter": "lora", "lora_r": 8, "learning_rate": 1e-4}),
+        (
+            llama_factory_command,
+            "llama-factory",
+            {"learning_rate": 1e-5, "num_epochs": 3.0, "lora_r": 8, "target_modules": ["q_proj", "v_proj"]},
+        ),
         (transformers, "transformers", {}),
     ],
 )
@@ -132,6 +162,7 @@ def test_a_training_comes_in_with_curves_settings_and_its_adapter(
         losses = [point.value for point in curve(conn, run_id, "loss")]
         assert [point.step for point in curve(conn, run_id, "learning_rate")] == [10, 20]
         assert [point.value for point in curve(conn, run_id, "eval_loss")] == [0.4]
+        said = [row[0] for row in conn.execute("SELECT text FROM messages WHERE run = ? ORDER BY rowid", (run_id,))]
     assert run is not None
     assert (run.kind, run.state, run.model, run.tags) == (
         "finetune",
@@ -142,6 +173,9 @@ def test_a_training_comes_in_with_curves_settings_and_its_adapter(
     assert losses == [0.2, 0.1]
     assert (told["trainer"], told["steps"], told["train_loss"], told["seconds"]) == (name, 20, 0.6, 61.5)
     assert told["settings"].items() >= settings.items() and "hub_token" not in told["settings"]
+    assert said[0] == f"trained by {name}: 20 steps, loss 0.6, 62 s"
+    rate = f"learning_rate {told['settings'].get('learning_rate')}"
+    assert not settings or any(text.startswith("settings: ") and rate in text for text in said[1:])
     left = home.run_dir(run_id) / "adapter"
     assert {path.name for path in left.iterdir()} >= {"adapter_config.json", "adapter_model.safetensors"}
     assert not (left / "training_args.bin").exists()
@@ -163,6 +197,17 @@ def test_its_adapter_is_taken_by_an_evaluation(
     assert plan["model"]["from_run"] == run_id and plan["model"]["parent"]
 
 
+def test_what_was_trained_on_a_local_folder_is_exported_into_it(
+    home: Home, bring_in: Callable[..., int], tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    llama_factory(tmp_path / "out")
+    adapter(tmp_path / "out", str(tiny_checkpoint))
+    run_id = bring_in(tmp_path / "out", model="FetalCLIP")
+    subject = find_subject(home, run_id)
+    assert (subject.model["source"], subject.model["name"]) == (str(tiny_checkpoint), "FetalCLIP")
+    assert subject.model["from_run"] == run_id
+
+
 def test_an_adapter_of_pickled_weights_stays_where_it_is(
     home: Home, bring_in: Callable[..., int], tmp_path: Path
 ) -> None:
@@ -171,7 +216,7 @@ def test_an_adapter_of_pickled_weights_stays_where_it_is(
     run_id = bring_in(tmp_path)
     assert not (home.run_dir(run_id) / "adapter").exists()
     with closing(connect(home.runs_db)) as conn:
-        row = conn.execute("SELECT text FROM messages WHERE run = ?", (run_id,)).fetchone()
+        row = conn.execute("SELECT text FROM messages WHERE run = ? AND level = 'warning'", (run_id,)).fetchone()
     assert "no adapter_model.safetensors" in row[0]
 
 
