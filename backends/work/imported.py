@@ -155,12 +155,16 @@ def training_words(manifest: Mapping[str, Any]) -> list[str]:
     if manifest.get("seconds") is not None:
         parts.append(f"{manifest['seconds']:.0f} s")
     words = [f"trained by {manifest['trainer']}: {', '.join(parts)}"]
-    settings = ", ".join(f"{name} {_plain(value)}" for name, value in manifest["settings"].items())
+    settings = ", ".join(f"{name} {_plain(name, value)}" for name, value in manifest["settings"].items())
     return [*words, *([f"settings: {settings}"] if settings else [])]
 
 
-def _plain(value: Any) -> str:
-    return "+".join(str(one) for one in value) if isinstance(value, list) else str(value)
+def _plain(name: str, value: Any) -> str:
+    """Of the modules that LoRA was put on, which may be all of a model, the kinds."""
+    if not isinstance(value, list):
+        return str(value)
+    parts = (str(one).rpartition(".")[2] if "target" in name else str(one) for one in value)
+    return "+".join(dict.fromkeys(parts))
 
 
 def _write_predictions(path: Path, result: Imported) -> None:

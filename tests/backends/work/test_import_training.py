@@ -103,7 +103,7 @@ def llama_factory_command(folder: Path) -> None:
     llama_factory(folder)
     (folder / "training_args.yaml").unlink()
     config = json.loads((folder / "adapter_config.json").read_text())
-    own = {"r": 8, "lora_alpha": 16, "lora_dropout": 0.0, "target_modules": ["q_proj", "v_proj"]}
+    own = {"r": 8, "lora_alpha": 16, "lora_dropout": 0.0, "target_modules": ["a.0.q_proj", "a.1.q_proj"]}
     (folder / "adapter_config.json").write_text(json.dumps(config | own))
     (folder / "README.md").write_text(
         "# out\n\nThe following hyperparameters were used during training:\n- learning_rate: 1e-05\n- seed: 42\n"
@@ -141,7 +141,7 @@ def bring_in(home: Home) -> Callable[..., int]:
         (
             llama_factory_command,
             "llama-factory",
-            {"learning_rate": 1e-5, "num_epochs": 3.0, "lora_r": 8, "target_modules": ["q_proj", "v_proj"]},
+            {"learning_rate": 1e-5, "num_epochs": 3.0, "lora_r": 8, "target_modules": ["a.0.q_proj", "a.1.q_proj"]},
         ),
         (transformers, "transformers", {}),
     ],
@@ -174,6 +174,7 @@ def test_a_training_comes_in_with_curves_settings_and_its_adapter(
     assert (told["trainer"], told["steps"], told["train_loss"], told["seconds"]) == (name, 20, 0.6, 61.5)
     assert told["settings"].items() >= settings.items() and "hub_token" not in told["settings"]
     assert said[0] == f"trained by {name}: 20 steps, loss 0.6, 62 s"
+    assert not any("a.1.q_proj" in text for text in said)
     rate = f"learning_rate {told['settings'].get('learning_rate')}"
     assert not settings or any(text.startswith("settings: ") and rate in text for text in said[1:])
     left = home.run_dir(run_id) / "adapter"
