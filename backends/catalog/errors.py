@@ -17,3 +17,7 @@ class ModelError(Exception):
         self.message = message
         self.where = where
         self.hint = hint
+
+
+class CatalogError(ModelError):
+    """A catalogue file cannot be used; ``where`` is the file, with the line where it is known."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -12,26 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from backends.catalog.entry import LOADERS, UNSLOTH, Entry, Variant
+from backends.catalog.errors import CatalogError
 
 SHIPPED = Path(__file__).with_name("catalog.toml")
 USER_FILE = "catalog.toml"
 """Its name in HOME."""
-
-
-class CatalogError(Exception):
-    """A catalogue file cannot be used.
-
-    Args:
-        message: What is wrong with it.
-        where: The file, with the line where it is known.
-        hint: What to do.
-    """
-
-    def __init__(self, message: str, where: str | None = None, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.where = where
-        self.hint = hint
+_LISTS = {
+    "aliases": 'a list of texts: aliases = ["…", "…"]',
+    "requires": 'a list of texts: requires = ["transformers==4.51.3"]',
+    "variants": 'a list: variants = [{ name = "4B", repo = "ORG/NAME", params_b = 4.3 }]',
+}
+"""What those fields have to be that are lists."""
 
 
 class Catalog:
@@ -75,8 +67,14 @@ def load_catalog(user_file: Path | None = None) -> Catalog:
     """
     entries = {_key(entry.name): entry for entry in _shipped()}
     if user_file is not None and user_file.is_file():
+        seen: dict[str, str] = {}
         for place, row in _rows(user_file):
             key = _key(row["name"])
+            if key in seen:
+                raise CatalogError(
+                    f"{row['name']} is there twice, see {seen[key]}", place.of("name"), "keep one of them"
+                )
+            seen[key] = place.of("name")
             entries[key] = _entry(row, place, entries.get(key))
     return Catalog(entries.values())
 
@@ -110,7 +108,8 @@ def _rows(path: Path) -> list[tuple[_Place, dict[str, Any]]]:
         text = path.read_text(encoding="utf-8")
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise CatalogError(f"not readable as TOML: {error}", where=_line_of(path, error, text)) from error
+        said = f"not readable as TOML: {error}"
+        raise CatalogError(said, _line_of(path, error, text), "mend it, or move the file away") from error
     rows = document.get("model", [])
     lines = text.splitlines()
     heads = [at for at, line in enumerate(lines) if re.match(r"\s*\[\[\s*model\s*\]\]", line)]
@@ -166,20 +165,26 @@ def _value(key: str, value: Any, where: str) -> Any:
         raise CatalogError(f"unknown loader {value!r}", where=where, hint=f"one of {', '.join(LOADERS)}")
     if key == "unsloth" and value not in UNSLOTH:
         raise CatalogError(f"unsloth cannot be {value!r}", where=where, hint=f"one of {', '.join(UNSLOTH)}")
-    fits = {"gated": bool, "runnable": bool, "params_b": int | float}.get(key, str)
-    if key in ("variants", "aliases", "requires") or not isinstance(value, fits):
-        raise CatalogError(f"{key} cannot be {value!r}", where=where)
-    return float(value) if key == "params_b" else value
+    if key == "params_b":
+        return _size(value, where)
+    if key in _LISTS or not isinstance(value, bool if key in ("gated", "runnable") else str):
+        hint = _LISTS.get(key) or ("true or false" if key in ("gated", "runnable") else f'write {key} = "…"')
+        raise CatalogError(f"{key} cannot be {value!r}", where, hint)
+    return value
+
+
+def _size(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise CatalogError(f"params_b cannot be {value!r}", where, "billions of parameters, for instance 4.3")
+    return float(value)
 
 
 def _variant(item: Any, where: str) -> Variant:
-    size = item.get("params_b") if isinstance(item, dict) else None
     whole = isinstance(item, dict) and set(item) <= {"name", "repo", "params_b"}
     if not (whole and all(isinstance(item.get(key), str) and item[key] for key in ("name", "repo"))):
-        raise CatalogError("a variant is { name, repo, params_b }", where=where)
-    if size is not None and (isinstance(size, bool) or not isinstance(size, int | float)):
-        raise CatalogError(f"params_b of a variant cannot be {size!r}", where=where, hint="billions, for instance 4.3")
-    return Variant(item["name"], item["repo"], None if size is None else float(size))
+        raise CatalogError("a variant is { name, repo, params_b }", where, _LISTS["variants"])
+    size = item.get("params_b")
+    return Variant(item["name"], item["repo"], None if size is None else _size(size, where))
 
 
 def _key(name: str) -> str:

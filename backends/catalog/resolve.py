@@ -11,7 +11,7 @@ from backends.catalog.available import no_route
 from backends.catalog.entry import Entry, Variant
 from backends.catalog.errors import ModelError
 from backends.catalog.local import check_checkpoint
-from backends.catalog.reader import USER_FILE, Catalog, CatalogError, load_catalog
+from backends.catalog.reader import USER_FILE, Catalog, load_catalog
 
 __all__ = ["ModelError", "ResolvedModel", "resolve_model"]
 
@@ -53,10 +53,7 @@ def resolve_model(
         raise ModelError("no model was named", hint="`fada models` lists them")
     if _is_folder(name):
         return _local(Path(name).expanduser().absolute(), own_code)
-    try:
-        catalog = load_catalog(user_file or _user_file(conn_tracker))
-    except CatalogError as error:
-        raise ModelError(error.message, error.where, error.hint) from error
+    catalog = load_catalog(user_file or _user_file(conn_tracker))
     text, revision = _split_revision(name)
     found = catalog.lookup(text) or _through_tracker(text, conn_tracker, catalog)
     if found:
@@ -77,10 +74,7 @@ def resolve_served(name: str, conn_tracker: sqlite3.Connection, user_file: Path 
     from db.tracker.queries import find_models
 
     name = name.strip()
-    try:
-        catalog = load_catalog(user_file or _user_file(conn_tracker))
-    except CatalogError as error:
-        raise ModelError(error.message, error.where, error.hint) from error
+    catalog = load_catalog(user_file or _user_file(conn_tracker))
     models = find_models(conn_tracker, name)
     if len(models) > 1:
         raise ModelError(f"{name!r} may mean {', '.join(model.name for model in models)}", hint="name one of them")

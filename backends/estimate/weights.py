@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backends.catalog.errors import CatalogError
 from backends.catalog.hub import cached_snapshot
-from backends.catalog.reader import CatalogError, load_catalog
+from backends.catalog.reader import load_catalog
 from backends.estimate.configuration import Configuration, find_configuration
 from backends.estimate.geometry import read_tensors, stored_params
 from backends.estimate.parts import Part, part

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from backends.catalog.errors import ModelError
 from backends.catalog.hub import is_offline
-from backends.catalog.reader import USER_FILE, CatalogError, load_catalog
+from backends.catalog.reader import USER_FILE, load_catalog
 from backends.catalog.remote import AGREE_TO_PICKLE, HubError, HubFile, HubModel, ask_hub
 from backends.catalog.resolve import ResolvedModel, resolve_model
 from backends.jobs.downloads import Room, is_commit, missing_files, room_for, whole_snapshot
@@ -48,7 +48,7 @@ def sizes_of(home: Home, model: str) -> tuple[str, ...]:
     """The names of a tracker row's checkpoints where it stands for several, and ``model`` names none of them."""
     try:
         catalog = load_catalog(home.root / USER_FILE)
-    except CatalogError as error:
+    except ModelError as error:
         raise QueueError(error.message, error.where, error.hint) from error
     entry, variant = catalog.lookup(model) or (None, None)
     if entry is None or variant is not None or not entry.needs_variant:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from backends.catalog.entry import Entry
-from backends.catalog.reader import USER_FILE, CatalogError, load_catalog
+from backends.catalog.errors import CatalogError
+from backends.catalog.reader import USER_FILE, load_catalog
 from backends.jobs.cardlicence import follows_from, hub_licence
 from backends.jobs.cardtext import after_lines, data_lines, loading_lines, score_lines, setting_lines
 from db.home import Home

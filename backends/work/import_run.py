@@ -7,7 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from backends.catalog.reader import USER_FILE, CatalogError, load_catalog
+from backends.catalog.errors import CatalogError
+from backends.catalog.reader import USER_FILE, load_catalog
 from backends.data.door import open_data
 from backends.data.layout import find_layout
 from backends.data.results.door import read_results

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from backends.catalog.errors import ModelError
 from db.home import Home, resolve_home
 from fada_tui import __version__
 from fada_tui.cli.context import Context
@@ -127,6 +128,10 @@ def run(argv: Sequence[str]) -> int:
     except CommandError as error:
         print_error(error, as_json=as_json)
         return error.status
+    except ModelError as error:
+        wrong = UsageError(error.message, error.where, error.hint)
+        print_error(wrong, as_json=as_json)
+        return wrong.status
     except sqlite3.DatabaseError as error:
         explained = _mended(home) or of_database(error, home)
         print_error(explained, as_json=as_json)

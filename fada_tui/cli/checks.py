@@ -25,6 +25,7 @@ from fada_tui.cli.checksettings import settings_checks
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import CommandError
 from fada_tui.cli.exportchecks import export_checks
+from fada_tui.cli.modelchecks import model_checks
 from fada_tui.format import count, size
 
 _OLDEST_SQLITE = (3, 24, 0)
@@ -47,7 +48,7 @@ def all_checks(context: Context) -> list[Check]:
         _file_system(context.home.root),
         _disk(context.home.root),
         *_secrets(context.home.secrets),
-        *_environments(context),
+        *model_checks(context.home),
         *export_checks(context.home),
         _sqlite(),
         _database("tracker database", context.home.fada_db, "a copy made with `fada backup` can take its place"),
@@ -176,27 +177,6 @@ def _secrets(path: Path) -> Iterator[Check]:
             yield made("secrets", "warn", f"{path} can be read by others ({mode:o})", f"chmod 600 {path}")
         else:
             yield made("secrets", "ok", f"{path}, yours alone")
-
-
-def _environments(context: Context) -> Iterator[Check]:
-    """Those that are there; one that nobody has made is nothing to mend."""
-    from backends.jobs.environments import left_over, recipes, state_of
-    from backends.jobs.errors import QueueError
-
-    try:
-        states = [state_of(context.home, recipe) for recipe in recipes(context.home).values()]
-        strays = left_over(context.home)
-    except QueueError as error:
-        yield made("environments", "warn", f"{error.where}: {error.message}", error.hint)
-        return
-    for one in states:
-        name = f"environment {one.recipe.name}"
-        if one.state in ("broken", "outdated"):
-            yield made(name, "warn", f"{one.state}: {one.reason}", f"fada env create {one.recipe.name}")
-        elif one.state == "made":
-            yield made(name, "ok", ", ".join(f"{key} {value}" for key, value in one.versions.items()))
-    if strays:
-        yield made("environments", "warn", f"no recipe for {', '.join(strays)}", f"fada env remove {strays[0]}")
 
 
 def _sqlite() -> Check:

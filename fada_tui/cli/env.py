@@ -124,12 +124,9 @@ def _document(state: State, models: list[str], taken: int) -> dict[str, Any]:
 
 def _models(context: Context) -> dict[str, list[str]]:
     """Models of the catalogue by the environment that they name."""
-    from backends.catalog.reader import USER_FILE, CatalogError, load_catalog
+    from backends.catalog.reader import USER_FILE, load_catalog
 
-    try:
-        catalog = load_catalog(context.home.root / USER_FILE)
-    except CatalogError as error:
-        raise UsageError(error.message, where=error.where, hint=error.hint) from error
+    catalog = load_catalog(context.home.root / USER_FILE)
     found: dict[str, list[str]] = {}
     for entry in catalog.entries:
         if entry.loader == "environment" and entry.environment:

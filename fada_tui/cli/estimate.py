@@ -124,14 +124,10 @@ def _source(model: str, context: Context) -> tuple[str, str]:
     Raises:
         UsageError: Unknown, or several sizes.
     """
-    from backends.catalog.reader import USER_FILE, CatalogError, load_catalog
+    from backends.catalog.reader import USER_FILE, load_catalog
     from backends.catalog.resolve import ModelError, resolve_model
 
-    try:
-        found = load_catalog(context.home.root / USER_FILE).lookup(model)
-    except CatalogError as error:
-        raise UsageError(error.message, error.where, error.hint) from error
-    entry, variant = found or (None, None)
+    entry, variant = load_catalog(context.home.root / USER_FILE).lookup(model) or (None, None)
     if entry and (variant or (entry.repo and entry.loader != "openai")):
         name = f"{entry.name}:{variant.name}" if variant else entry.name
         return (variant.repo if variant else entry.repo) or "", name

@@ -15,6 +15,7 @@ from db.tracker.measured import measured
 from db.tracker.proposals import proposals
 from db.tracker.rows import ABSENT_TITLE, DocumentScore, Model, ModelDetail
 from fada_tui.cli.output import table
+from fada_tui.screens.catalogued import catalog_facts, catalogued
 from fada_tui.screens.weights import Weights, weights, weights_text
 from fada_tui.text import printable
 
@@ -111,15 +112,8 @@ def model_document(detail: ModelDetail, index: RunIndex, home: Home) -> dict[str
 
 def _catalog(model: Model, home: Home) -> dict[str, Any] | None:
     """What the catalogue says of the model; None where it has no entry."""
-    from backends.catalog.available import availability
-    from backends.catalog.reader import USER_FILE, load_catalog
-
-    catalog = load_catalog(home.root / USER_FILE)
-    entry = next((found for name in (model.name, *model.aliases) if (found := catalog.find(name))), None)
-    if entry is None:
-        return None
-    document = entry.to_dict(*availability(entry, _memory_total(home), home=home.root))
-    return document | {"weights": [asdict(one) for one in weights(document)]}
+    document = catalogued(model, home, _memory_total(home))
+    return document and document | {"weights": [asdict(one) for one in weights(document)]}
 
 
 def _memory_total(home: Home) -> int | None:
@@ -225,16 +219,13 @@ def _proposal_text(proposal: dict[str, Any]) -> str:
 def _catalog_lines(catalog: dict[str, Any] | None) -> list[str]:
     if catalog is None:
         return ["catalogue: no entry; add one to catalog.toml in HOME, or give a hub id or a local folder"]
-    parts = [str(catalog[key]) for key in ("repo", "loader", "architecture", "licence") if catalog.get(key)]
-    lines = [f"catalogue: {', '.join(parts)}"]
+    lines = ["catalogue:", *(f"  {name}: {text}" for name, text in catalog_facts(catalog).items())]
     lines += [
         f"weights{' of ' + one.variant if one.variant else ''}: {weights_text(one, 'fada download')}"
         for one in (Weights(**part) for part in catalog["weights"])
     ]
     if not catalog["available"] and catalog.get("reason"):
         lines.append(f"cannot run here: {catalog['reason']}")
-    if catalog.get("environment"):
-        lines.append(f"environment: {catalog['environment']} (`fada env list`)")
     if catalog.get("instead"):
         lines.append(f"instead: {catalog['instead']}")
     return lines

@@ -59,12 +59,13 @@ def report(context: Context, change: Callable[[], list[str]], nothing: str) -> N
 
 
 def the_model(context: Context, name: str) -> Model:
-    """The one tracked model that a name means.
+    """The one tracked model that a name means: the tracker's own names first, then those of the catalogue (a repo, a
+    size of it).
 
     Raises:
         UsageError: None (with the nearest names), or several.
     """
-    found = find_models(context.tracker, name)
+    found = find_models(context.tracker, name) or _by_catalogue(context, name)
     if not found:
         near = nearest_names(context.tracker, name)
         raise UsageError(f"no model {name!r}", hint=f"nearest: {', '.join(near)}" if near else "see `fada models`")
@@ -72,3 +73,18 @@ def the_model(context: Context, name: str) -> Model:
         names = ", ".join(model.name for model in found)
         raise UsageError(f"{name!r} may mean several models", hint=f"give one of: {names}")
     return found[0]
+
+
+def _by_catalogue(context: Context, name: str) -> list[Model]:
+    from backends.catalog.reader import USER_FILE, load_catalog
+
+    entry = load_catalog(context.home.root / USER_FILE).find(name)
+    if entry is None:
+        return []
+    found = find_models(context.tracker, entry.name)
+    if not found:
+        raise UsageError(
+            f"{entry.name} is in the catalogue, not in the tracker",
+            hint=f'`fada add` puts it there; `fada estimate "{entry.name}"` tells what it takes',
+        )
+    return found

@@ -16,7 +16,8 @@ from db.tracker.errors import EditError
 from db.tracker.measured import Measured, measured
 from db.tracker.proposals import proposals
 from db.tracker.queries import history, model_detail
-from db.tracker.rows import Change, Model, ModelDetail, Proposal
+from db.tracker.rows import Change, ModelDetail, Proposal
+from fada_tui.screens.catalogued import catalogued
 from fada_tui.screens.weights import Weights, weights
 
 HISTORY = 50
@@ -75,7 +76,7 @@ def read_known(
         tuple(one for one in scores(runs, overall_only=True) if one.run in ids and one.step is None),
         proposals(tracker, runs).get(detail.model.name),
         tuple(history(tracker, limit=HISTORY, model=detail.model.name)),
-        (found := _catalog(detail.model, home, memory_total)),
+        (found := catalogued(detail.model, home, memory_total)),
         _fits(found, runs, home, memory_total),
         weights(found),
         measured(runs, names),
@@ -103,17 +104,3 @@ def _fits(
             answer = ask(question, runs, card, home.root / USER_FILE)
             fits.append(Fit(variant, work, *answer.interval, answer.verdict, answer.run))
     return tuple(fits)
-
-
-def _catalog(model: Model, home: Home, memory_total: int | None) -> dict[str, Any] | None:
-    from backends.catalog.available import availability
-    from backends.catalog.reader import USER_FILE, load_catalog
-
-    catalog = load_catalog(home.root / USER_FILE)
-    entry = next((found for name in (model.name, *model.aliases) if (found := catalog.find(name))), None)
-    if entry is None:
-        return None
-    from backends.jobs.remote_code import agreed_words
-
-    said = entry.to_dict(*availability(entry, memory_total, home=home.root))
-    return said | {"name": entry.name, "agreed": agreed_words(home, entry.repo, *(one.repo for one in entry.variants))}

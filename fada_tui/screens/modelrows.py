@@ -11,6 +11,7 @@ from rich.cells import cell_len, chop_cells
 from db.runs.rows import Run, Score
 from db.tracker.rows import ABSENT_TITLE, Change, DocumentScore, Model, Proposal
 from fada_tui.format import duration, number, score
+from fada_tui.screens.catalogued import catalog_facts
 from fada_tui.screens.known import Fit, Known
 from fada_tui.screens.weights import Weights, weights_text
 from fada_tui.text import printable
@@ -141,20 +142,8 @@ def _measured(known: Known, kind: str, width: int) -> list[Line]:
 def _catalogue(catalog: dict[str, Any] | None, width: int) -> list[Line]:
     if catalog is None:
         return _folded("  ", "no entry; add one to catalog.toml in HOME, or give a hub id or a local folder", width)
-    size = f"{catalog['params_b']:g}B" if catalog.get("params_b") else None
-    facts = {
-        "repo": catalog["repo"],
-        "loader": catalog["loader"],
-        "architecture": catalog["architecture"],
-        "licence": catalog["licence"],
-        "parameters": size,
-        "sizes": ", ".join(f"{one['name']} {one['repo']}" for one in catalog["variants"]),
-        "needs": ", ".join(catalog["requires"]),
-        "environment": catalog["environment"],
-        "agreed": catalog.get("agreed"),
-        "note": catalog["note"],
-    }
-    lines = [line for name, text in facts.items() if text for line in _folded(f"  {left(name, _LABEL)} ", text, width)]
+    facts = catalog_facts(catalog)
+    lines = [line for name, text in facts.items() for line in _folded(f"  {left(name, _LABEL)} ", text, width)]
     if catalog["available"]:
         lines.append(((f"  {left('here', _LABEL)} ", "dim"), ("✓ can run", "good")))
     else:

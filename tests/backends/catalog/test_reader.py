@@ -10,8 +10,9 @@ import pytest
 from backends.catalog import available
 from backends.catalog.available import availability, no_route
 from backends.catalog.entry import LOADERS, Entry
+from backends.catalog.errors import CatalogError
 from backends.catalog.hub import cached_snapshot
-from backends.catalog.reader import Catalog, CatalogError, load_catalog
+from backends.catalog.reader import Catalog, load_catalog
 
 NAMES = """
 FetalCLIP FetalMind Sonomate EchoVLM LLaVA-Ultra AbVLM-Q MiniCPM-V-2.6 Qwen2-VL-2B Qwen2-VL-7B Qwen2.5-VL-3B
@@ -102,8 +103,12 @@ def test_a_user_gives_a_row_a_checkpoint_of_their_own(tmp_path: Path) -> None:
         ('# mine\n\n[[model]]\nname = "x"\nrepo = "a/b"\nparams_b = "big"\n', "params_b", 6),
         ('[[model]]\nname = "x"\nvariants = [{ size = 1 }]\n', "variant", 3),
         ('[[model]]\nname = "x"\nvariants = [{ name = "a", repo = "b/c", params_b = "4" }]\n', "params_b", 3),
-        ('[[model]]\nname = "x"\naliases = "y"\n', "aliases", 3),
-        ('[[model]]\nname = "x"\nrunnable = 1\n', "runnable", 3),
+        ('[[model]]\nname = "x"\naliases = "y"\n', 'aliases = ["', 3),
+        ('[[model]]\nname = "x"\nnote = 3\n', 'write note = "', 3),
+        ('[[model]]\nname = "x"\nparams_b = -3\n', "for instance 4.3", 3),
+        ('[[model]]\nname = "x"\nparams_b = nan\n', "for instance 4.3", 3),
+        ('[[model]]\nname = "x-1"\n\n[[model]]\nname = "X 1"\n', "there twice", 5),
+        ('[[model]]\nname = "x"\nrunnable = 1\n', "true or false", 3),
         ('[models]\nname = "x"\n', "unknown table", 1),
         ("model = 3\n", "list of models", 1),
     ],

@@ -7,7 +7,8 @@ import pytest
 
 from backends.catalog import unsloth
 from backends.catalog.entry import UNSLOTH
-from backends.catalog.reader import CatalogError, load_catalog
+from backends.catalog.errors import CatalogError
+from backends.catalog.reader import load_catalog
 
 
 def test_every_native_entry_says_it() -> None:
