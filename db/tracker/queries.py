@@ -79,6 +79,12 @@ def find_models(conn: sqlite3.Connection, name: str) -> list[Model]:
         return models_named(conn, aliased or _linker_for(conn, name).named(name))
 
 
+def stated_vram(conn: sqlite3.Connection, name: str) -> str | None:
+    """The VRAM cell of the one model that a name means, or a size of it (``Gemma-3-Vision:4B``)."""
+    models = find_models(conn, name.partition(":")[0])
+    return models[0].vram if len(models) == 1 else None
+
+
 def _linker_for(conn: sqlite3.Connection, name: str) -> Linker:
     """A linker over those models only that the one name can mean."""
     # Reading a note's words needs a Markdown parser, which loading the tracker does not.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from backends.estimate.ask import GIB, METHODS, PRECISIONS, Question, parse_image_size
 from backends.estimate.recorded import usual_images
 from backends.jobs.prospect import Prospect, prospect
+from db.tracker.queries import stated_vram
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import UsageError
 from fada_tui.cli.output import table
@@ -70,7 +71,7 @@ def show_estimate(args: argparse.Namespace, context: Context) -> None:
     training = {"batch_size": batch, "accumulation": args.accumulate, "epochs": args.epochs} if args.method else None
     with Sampler(context.home) as sampler:
         found = prospect(context.home, context.runs, question, sampler.sample({}), training)
-    stated = _stated(args.model, context) or _stated(shown, context)
+    stated = stated_vram(context.tracker, args.model) or stated_vram(context.tracker, shown)
     context.emit(_document(question, found, stated), lambda: _text(question, found, stated, images_of))
 
 
@@ -136,14 +137,6 @@ def _source(model: str, context: Context) -> tuple[str, str]:
     except ModelError as error:
         raise UsageError(error.message, error.where, error.hint) from error
     return resolved.source, resolved.name
-
-
-def _stated(name: str, context: Context) -> str | None:
-    """The tracker's VRAM cell."""
-    from db.tracker.queries import find_models
-
-    models = find_models(context.tracker, name.partition(":")[0])
-    return models[0].vram if len(models) == 1 and models[0].vram else None
 
 
 def _document(question: Question, found: Prospect, stated: str | None) -> dict[str, Any]:

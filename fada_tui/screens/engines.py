@@ -35,10 +35,11 @@ def chosen_engine(values: Mapping[str, str]) -> str | None:
     return None if name == LOCAL else name
 
 
-def engine_lines(home: Home, name: str, found: Prospect) -> list[str]:
+def engine_lines(home: Home, name: str, found: Prospect, stated: str | None = None) -> list[str]:
     """What a job would take of an engine, in place of what it would take here."""
     from backends.jobs.admission import Claim, impossible
     from backends.jobs.reservation import reserved_bytes
+    from fada_tui.screens.fittext import note_words
 
     settings = named_engine(home, name)
     if settings is None or settings.memory != "VRAM":
@@ -46,7 +47,7 @@ def engine_lines(home: Home, name: str, found: Prospect) -> list[str]:
     low, likely, high = (end / (1 << 30) for end in found.card.interval)
     capacity = settings.capacity()
     has = f"; {name} gives {settings.vram_gb:g} GB" if settings.vram_gb else ""
-    words = f"VRAM: likely {likely:.1f} GiB ({low:.1f} to {high:.1f}){has}"
+    words = f"VRAM: likely {likely:.1f} GiB ({low:.1f} to {high:.1f}{note_words(stated)}){has}"
     refused = impossible(Claim(0, found.card.interval[1]), capacity)
     if refused:
         return [words, f"✗ it cannot be queued there: it {refused}"]

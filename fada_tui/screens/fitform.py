@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -93,8 +94,6 @@ class FitForm(FormScreen[ResultT]):
 
     def fit_lines(self, values: dict[str, str]) -> list[str]:
         """What stands below the fields; called in a thread."""
-        from contextlib import closing
-
         from backends.jobs.prospect import prospect
         from backends.telemetry.sampler import Sampler
         from fada_tui.screens.fittext import prospect_lines
@@ -106,18 +105,16 @@ class FitForm(FormScreen[ResultT]):
         with Sampler(home) as sampler:
             sample = sampler.sample({})
         with closing(connect(home.runs_db, read_only=True)) as runs:
-            found = [
-                prospect(home, runs, one, sample, self.training(values))
-                for one in (about_model(home, question, model) for model in models)
-            ]
+            asked = [about_model(home, question, model) for model in models]
+            found = [prospect(home, runs, one, sample, self.training(values)) for one in asked]
         # Of several the one that takes most is told: where that fits, all do.
         most = max(found, key=lambda one: one.here.interval[1])
-        engine = chosen_engine(values)
+        engine, name = chosen_engine(values), models[found.index(most)]
+        stated = _stated(home, name, asked[found.index(most)].name)
         if engine is None:
-            lines = prospect_lines(most, self.method_words(values), offered(home, most))
+            lines = prospect_lines(most, self.method_words(values), offered(home, most), stated)
         else:
-            lines = engine_lines(home, engine, most)
-        name = models[found.index(most)]
+            lines = engine_lines(home, engine, most, stated)
         return [f"the largest of them, {name}:", *lines] if len(models) > 1 else lines
 
     @on(Fits)
@@ -137,3 +134,11 @@ def about_model(home: Home, question: Question, model: str) -> Question:
     from backends.jobs.prospect import model_facts
 
     return replace(question, **model_facts(home, model))
+
+
+def _stated(home: Home, *names: str) -> str | None:
+    """The VRAM that the note says of the first name it knows."""
+    from db.tracker.queries import stated_vram
+
+    with closing(connect(home.fada_db, read_only=True)) as conn:
+        return next((said for name in names if (said := stated_vram(conn, name))), None)

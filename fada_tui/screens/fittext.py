@@ -9,14 +9,17 @@ from backends.jobs.prospect import Images, Prospect
 from fada_tui.format import duration
 
 
-def prospect_lines(found: Prospect, method: str = "", offers: Sequence[str] = ()) -> list[str]:
+def prospect_lines(
+    found: Prospect, method: str = "", offers: Sequence[str] = (), stated: str | None = None
+) -> list[str]:
     """Memory of the card, memory reserved here where that is another, and what the work amounts to.
 
     Args:
         method: A word on the method, where there is one.
         offers: What would take it, where this machine cannot.
+        stated: The VRAM that the note says.
     """
-    lines = [fit_words(found.card)]
+    lines = [fit_words(found.card, stated)]
     if found.here.memory != "VRAM":
         low, likely, high = (end / GIB for end in found.here.interval)
         by = f", by #{found.here.run}" if found.here.run is not None else ""
@@ -34,12 +37,17 @@ def prospect_lines(found: Prospect, method: str = "", offers: Sequence[str] = ()
     return [*lines, work] if work else lines
 
 
-def fit_words(answer: Answer) -> str:
-    """One line: the likely size, the interval, and the card."""
+def fit_words(answer: Answer, stated: str | None = None) -> str:
+    """One line: the likely size, the interval, what the note says, and the card."""
     low, likely, high = (end / GIB for end in answer.interval)
     seen = f", by #{answer.run}" if answer.run is not None else ""
     sign = {"fits": "✓ ", "tight": "~ ", "too large": "✗ "}.get(answer.verdict, "")
-    return f"{sign}VRAM: likely {likely:.1f} GiB ({low:.1f} to {high:.1f}{seen}); {answer.words}"
+    note = note_words(stated)
+    return f"{sign}VRAM: likely {likely:.1f} GiB ({low:.1f} to {high:.1f}{seen}{note}); {answer.words}"
+
+
+def note_words(stated: str | None) -> str:
+    return f"; the note: {stated}" if stated else ""
 
 
 def image_words(found: Images) -> str:
