@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import signal
-import threading
 from collections.abc import Callable, MutableMapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 from weakref import WeakKeyDictionary
 
 from textual import events, on, work
-from textual._compositor import CompositorUpdate
-from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.driver import Driver
 from textual.notifications import SeverityLevel
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.worker import Worker
 
 from db.home import Home
-from fada_tui.cells import CellUpdate, Painter, wants_diff
+from fada_tui.cells import wants_diff
+from fada_tui.commands.command import ANYWHERE, key_name
 from fada_tui.commands.keymap import with_keys
 from fada_tui.commands.provider import PanelCommands
 from fada_tui.commands.table import TABLE, Commands
@@ -44,10 +38,11 @@ from fada_tui.messages import (
 from fada_tui.screens.dashboard import Dashboard
 from fada_tui.screens.failing import broken
 from fada_tui.screens.toosmall import MINIMUM, TooSmall
+from fada_tui.sources.feeds import Feeds, Wanted
 from fada_tui.sources.trouble import UNREADABLE
 from fada_tui.sources.upgrade import Guard, Overtaken
 from fada_tui.sources.views import RunList, TelemetryView
-from fada_tui.sources.watcher import Watcher
+from fada_tui.terminal import TerminalApp
 from fada_tui.widgets.palettes import PALETTES
 from fada_tui.widgets.status import parting_words
 from fada_tui.widgets.theme import as_textual
@@ -64,16 +59,14 @@ def _remember(config: Path, theme: str) -> list[str]:
     return [f"{theme}; kept in {config.name}"]
 
 
-class PanelApp(App[str]):
+class PanelApp(TerminalApp):
     """Its result is the line to print after it has closed, or None.
 
     Args:
         home: Whose tracker and runs.
         live: Watch the databases and sample the machine; tests hand in data by message instead.
-        start: A run to show at first.
         greet: Show the first page beside the tracker until a key is pressed.
-        replay: A record of telemetry to show instead of this machine as it is.
-        speed: How many of its seconds are played in one.
+        wanted: What is to be shown; the panel as it is unless said.
     """
 
     TITLE = "FADA"
@@ -83,7 +76,6 @@ class PanelApp(App[str]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q,ctrl+c", "leave", "quit", show=False, priority=True),
         Binding("question_mark", "keys", "keys", show=False),
-        Binding("ctrl+l", "repaint", "paint the screen anew", show=False, priority=True),
     ]
     auto_links = False
 
@@ -92,12 +84,10 @@ class PanelApp(App[str]):
         home: Home,
         *,
         live: bool = True,
-        start: int | None = None,
         greet: bool = False,
-        replay: Path | None = None,
-        speed: float = 1.0,
+        wanted: Wanted | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(diff=wants_diff(home.config), shown=not live)
         self.home = home
         self.live = live
         self.runs = RunList()
@@ -106,21 +96,9 @@ class PanelApp(App[str]):
         self._problems = (*self.config.problems, *problems)
         self.dashboard = Dashboard(Commands(table))
         self.leaving = False
-        self._start = start
+        self.feeds = Feeds(self, wanted or Wanted())
         self._greet = greet
-        self._replay = replay
-        self._speed = speed
-        self.painter = Painter() if wants_diff(home.config) else None
-        """Sends only the cells that changed; None where the user wants whole regions."""
         self._complete = False
-        self._shown = not live
-        self._painted = threading.Event()
-        """The tracker is on the screen; what else is read would only hold that up."""
-        self._over = False
-        self._stops: list[Callable[[], None]] = []
-        self._watcher_calls: list[Callable[[int | None], None]] = []
-        self._nudges: list[Callable[[], None]] = []
-        self._history_calls: list[Callable[[float | None], None]] = []
         self._alerted: frozenset[tuple[str, float]] | None = None
         """Alerts that were up at the last look; None before the first."""
         self._aimed: MutableMapping[events.Key, Widget] = WeakKeyDictionary()
@@ -128,16 +106,14 @@ class PanelApp(App[str]):
         self._told_done = False
         """The last toast said that something was done."""
         self._journal = Journal()
+        for command in self.dashboard.commands.table:
+            # Also over dialogs and fields, but for keys that write something there.
+            if command.id in ANYWHERE and (keys := [key for key in command.keys if len(key_name(key)) > 1]):
+                self._bindings.bind(",".join(keys), command.id, command.label, show=False, priority=True)
         for palette in PALETTES.values():
             self.register_theme(as_textual(palette))
         self.theme = self.config.theme or "dark"
         self.animation_level = "none"
-
-    def get_driver_class(self) -> type[Driver]:
-        from fada_tui.driver import PanelDriver
-
-        chosen = super().get_driver_class()
-        return PanelDriver if chosen.__name__ == "LinuxDriver" else chosen
 
     def get_default_screen(self) -> Dashboard:
         return self.dashboard
@@ -146,17 +122,14 @@ class PanelApp(App[str]):
         if not self.is_headless:
             guard = Guard()
             guard.stand()
-            self._stops.append(guard.go)
-            loop = asyncio.get_running_loop()
-            # Textual would die at once and leave the alternate screen and mouse reports on.
-            for number in (signal.SIGHUP, signal.SIGTERM):
-                loop.add_signal_handler(number, self._ended_by, number)
+            self.feeds.stop_with_me(guard.go)
+            self.heed_signals()
         if self._greet:
             self.dashboard.greet(True)
         if self._problems:
             self.notify("\n".join(self._problems), title="config.toml", severity="warning", markup=False, timeout=12)
         if self.live:
-            self._watch()
+            self.feeds.watch()
             # At the latest: a tracker that cannot be read never comes.
             self.set_timer(LATEST_S, self._go_on)
 
@@ -169,44 +142,14 @@ class PanelApp(App[str]):
         self.call_after_refresh(self.call_after_refresh, self._show)
 
     def _show(self) -> None:
-        self._shown = True
+        self.shown = True
         self.screen.refresh()
         self.call_after_refresh(self._start_others)
 
-    @property
-    def shown(self) -> bool:
-        """Whether anything is sent yet."""
-        return self._shown
-
-    def _display(self, screen: Screen[object], renderable: Any) -> None:
-        """Nothing is sent before there is something to see: empty panes would be painted over three times."""
-        if not self._shown:
-            return
-        if self.painter is not None and isinstance(renderable, CompositorUpdate) and self._is_written:
-            renderable = CellUpdate(renderable, self.painter, self.size, self.console)
-            cursor = self.screen.outer_size.clamp_offset(self.cursor_position)
-            # Textual would still write where the cursor is, and that an update begins and ends.
-            if renderable.is_empty and cursor == self._previous_cursor_position:
-                return
-        super()._display(screen, renderable)
-
-    @property
-    def _is_written(self) -> bool:
-        """Whether what is displayed now reaches the terminal: what does not must not be taken as shown."""
-        return self._running and not self._closed and not self.is_headless and not self._batch_count
-
-    def action_repaint(self) -> None:
-        """Everything again: something else has written to the terminal."""
-        if self.painter is not None:
-            self.painter.forget()
-        self.screen.refresh()
-
     def _start_others(self) -> None:
-        self._painted.set()
         gc.freeze()
         gc.enable()
-        self._sample()
-        self._reconcile(always=True)
+        self.feeds.start_others()
         self.set_interval(RECONCILE_S, self._keep_going)
 
     async def on_event(self, event: events.Event) -> None:
@@ -263,61 +206,13 @@ class PanelApp(App[str]):
         self.theme = name
         self.start_task("Theme", partial(_remember, self.home.config, name))
 
-    def _ended_by(self, number: signal.Signals) -> None:
-        self.exit(return_code=128 + number, result=self.parting_words())
-
     def on_unmount(self) -> None:
-        self._over = True
-        self._painted.set()
-        for stop in self._stops:
-            stop()
-
-    def _stop_with_me(self, stop: Callable[[], None]) -> None:
-        """A source that only begins while the panel ends would keep its process for ever."""
-        self._stops.append(stop)
-        if self._over:
-            stop()
-
-    # Sources
-
-    @work(thread=True, exit_on_error=False, group="watch")
-    def _watch(self) -> None:
-        watcher = Watcher(self.home, self.post_message, self._painted)
-        self._stop_with_me(watcher.stop)
-        self._watcher_calls.append(watcher.choose)
-        self._nudges.append(watcher.nudge)
-        if self._start is not None:
-            watcher.choose(self._start)
-        watcher.run()
-
-    @work(thread=True, exit_on_error=False, group="telemetry")
-    def _sample(self) -> None:
-        from fada_tui.sources.telemetry import TelemetrySource
-
-        if self._replay is not None:
-            from fada_tui.sources.replay import ReplaySource
-
-            source: TelemetrySource | ReplaySource = ReplaySource(self._replay, self.post_message, self._speed)
-        else:
-            source = TelemetrySource(self.home, self.post_message)
-        self._stop_with_me(source.stop)
-        self._history_calls.append(source.watch_history)
-        source.run()
-
-    @work(thread=True, exit_on_error=False, group="reconcile", exclusive=True)
-    def _reconcile(self, always: bool = False) -> None:
-        """What every `fada` command does: see that the index is true and that a dispatcher runs where work waits.
-
-        A short worker each time: the thread pool is small, and the two sources hold a thread each for good.
-        """
-        from fada_tui.sources.reconciler import keep_true
-
-        keep_true(self.home, always=always, doubtful=self._unreadable)
+        self.feeds.stop()
 
     def _keep_going(self) -> None:
         """Reconcile where something waits or runs, or is wrong; a panel at rest starts no thread and opens no file."""
         if self.runs.active or self.runs.waiting or self._unreadable:
-            self._reconcile()
+            self.feeds.reconcile(doubtful=self._unreadable)
 
     @property
     def _unreadable(self) -> bool:
@@ -329,19 +224,6 @@ class PanelApp(App[str]):
             do()
         except Overtaken as error:
             self.notify(f"{error.message}\n→ {error.hint}", severity="error", markup=False, timeout=12)
-
-    def choose_run(self, run_id: int | None) -> None:
-        for call in self._watcher_calls:
-            call(run_id)
-
-    def watch_history(self, span: float | None) -> None:
-        """The seconds that the GPU pane's history is wanted of; None: it is not looked at."""
-        for call in self._history_calls:
-            call(span)
-
-    def nudge(self) -> None:
-        for call in self._nudges:
-            call()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A source that broke down stays in the header: what it showed is no longer true."""
@@ -375,13 +257,13 @@ class PanelApp(App[str]):
                 self.clear_notifications()
             self.notify("\n".join(event.lines) or "nothing to do", title=event.title, markup=False, timeout=4)
             self._told_done = True
-        self.nudge()
+        self.feeds.nudge()
 
     @on(TaskFailed)
     def _task_failed(self, event: TaskFailed) -> None:
         text = event.message if not event.hint else f"{event.message}\n→ {event.hint}"
         self.notify(text, title=event.title, severity="error", markup=False, timeout=12)
-        self.nudge()
+        self.feeds.nudge()
 
     # Data
 

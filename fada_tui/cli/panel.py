@@ -50,9 +50,10 @@ def open_panel(
     os.environ.setdefault("TEXTUAL_FPS", "120")
     gc.disable()  # what is imported stays: looking for cycles in it takes a tenth of the start. The app enables it.
     from fada_tui.app import PanelApp
+    from fada_tui.sources.feeds import Wanted
 
     greet = start is None and replay is None and _first_time(context.home)
-    app = PanelApp(context.home, start=start, greet=greet, replay=replay, speed=speed)
+    app = PanelApp(context.home, greet=greet, wanted=Wanted(start, replay, speed))
     if app.config.theme is None and app.console.color_system == "standard":
         # Ours would be turned into the nearest of sixteen colours, and two of them into one.
         app.theme = "ansi"

@@ -13,6 +13,8 @@ from fada_tui.sources.views import Selection
 if TYPE_CHECKING:
     from fada_tui.screens.dashboard import Dashboard
 
+ANYWHERE = ("repaint", "suspend")
+"""Commands whose keys work on every screen."""
 PANES = ("tracker", "queue", "gpu", "run")
 _KEY_NAMES = {"escape": "esc", "minus": "-", "plus": "+", "down": "↓", "up": "↑", "left": "←", "right": "→"}
 

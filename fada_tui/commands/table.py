@@ -81,6 +81,15 @@ LOOKS = (
     Command(
         "palette", ("ctrl+p",), "commands", "Every command, by name", _LOOK, view.palette, footer=80, palette=False
     ),
+    Command("repaint", ("ctrl+l",), "repaint", "Paint the screen anew, on any screen", _LOOK, view.repaint),
+    Command(
+        "suspend",
+        ("ctrl+z",),
+        "suspend",
+        "Back to the shell until `fg`, from any screen; jobs go on",
+        _LOOK,
+        view.suspend,
+    ),
     Command("help", ("question_mark",), "help", "Every key, and what works here", _LOOK, view.help, footer=81),
     Command("back", ("escape",), "back", "Leave the filter, the marks or zoom", _LOOK, view.back, palette=False),
     Command("quit", ("q",), "quit", "Close the panel; jobs go on", _LOOK, view.quit, footer=90),

@@ -221,5 +221,13 @@ def help(panel: Dashboard) -> None:
     panel.app.push_screen(HelpScreen(panel.commands, panel.selection))
 
 
+def repaint(panel: Dashboard) -> None:
+    panel.panel_app.action_repaint()
+
+
+def suspend(panel: Dashboard) -> None:
+    panel.panel_app.action_suspend()
+
+
 def quit(panel: Dashboard) -> None:
     panel.panel_app.leave()

@@ -155,7 +155,7 @@ class Dashboard(Screen[None]):
     def pick(self, run_id: int | None) -> None:
         """Show a run in the Run pane; None: whichever is the newest active."""
         self._picked = run_id
-        self.panel_app.choose_run(run_id)
+        self.panel_app.feeds.choose_run(run_id)
 
     # What commands act on
 
@@ -205,7 +205,7 @@ class Dashboard(Screen[None]):
     def await_model(self, name: str) -> None:
         """Put the cursor on a model as soon as the tracker that has it comes in."""
         self._awaited = name
-        self.panel_app.nudge()
+        self.panel_app.feeds.nudge()
 
     def queued(self, runs: tuple[int, ...] | None) -> None:
         """A form has queued runs: show the first of them."""
@@ -213,7 +213,7 @@ class Dashboard(Screen[None]):
             numbers = " ".join(f"#{run}" for run in runs[:_TOLD]) + (" …" if len(runs) > _TOLD else "")
             self.app.notify(f"queued as {numbers}", markup=False, timeout=4)
             self.pick(runs[0])
-            self.panel_app.nudge()
+            self.panel_app.feeds.nudge()
 
     # Keys
 
@@ -323,7 +323,7 @@ class Dashboard(Screen[None]):
 
     def watch_history(self) -> None:
         """Have the history read that the zoomed GPU pane shows; else none."""
-        self.panel_app.watch_history(self.gpu.span if self.gpu.zoomed else None)
+        self.panel_app.feeds.watch_history(self.gpu.span if self.gpu.zoomed else None)
 
     @on(events.DescendantFocus)
     def _focus_came(self) -> None:

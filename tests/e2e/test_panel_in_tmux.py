@@ -97,3 +97,42 @@ def test_two_panels_on_one_home(tmux: Any, fada: list[str], fresh_home: Home) ->
     tmux._run("select-pane", "-R")
     tmux.keys("G")
     tmux.until(lambda text: "[x] 14 Moondream2" in text)
+
+
+def test_a_suspended_panel_gives_the_shell_back_and_comes_back_whole(
+    tmux: Any, fada: list[str], fresh_home: Home
+) -> None:
+    command = " ".join([*fada, "--home", str(fresh_home.root)])
+    tmux.start(100, 30, "bash", "--norc", "-i")
+    tmux.keys(command, "Enter")
+    tmux.until(lambda text: "Tier 1" in text)
+    tmux.keys("?")  # from any screen
+    before = tmux.until(lambda text: "Right here, in" in text)
+    tmux.keys("C-z")
+    tmux.until(lambda text: "Stopped" in text)
+    tmux.keys("clear; seq 1000", "Enter")
+    tmux.until(lambda text: "\n999\n1000" in text)
+    tmux.keys("clear; fg", "Enter")
+    assert tmux.until(lambda text: "Right here, in" in text) == before
+    tmux.keys("Escape")
+    tmux.until(lambda text: "42 models" in text and "Tier 1" in text)
+
+
+def test_where_no_shell_waits_nothing_is_suspended(tmux: Any, fada: list[str], fresh_home: Home) -> None:
+    """Nobody could bring it back: of a panel that an SSH command has started the screen would be dead."""
+    tmux.start(100, 30, *fada, "--home", str(fresh_home.root))
+    tmux.until(lambda text: "Tier 1" in text)
+    tmux.keys("C-z")
+    tmux.until(lambda text: "No shell waits" in text)
+
+
+def test_what_something_else_wrote_to_the_terminal_is_painted_over(
+    tmux: Any, fada: list[str], fresh_home: Home
+) -> None:
+    tmux.start(100, 30, *fada, "--home", str(fresh_home.root))
+    tmux.until(lambda text: "Tier 1" in text)
+    with open(tmux._run("display-message", "-p", "#{pane_tty}").strip(), "w") as terminal:
+        terminal.write("\x1b[5;5HBROADCAST MESSAGE\r\n")
+    tmux.until(lambda text: "BROADCAST" in text)
+    tmux.keys("C-l")
+    tmux.until(lambda text: "BROADCAST" not in text and "Tier 1" in text)

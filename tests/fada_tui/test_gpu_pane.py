@@ -60,7 +60,7 @@ def test_zoomed(snap_compare: Callable[..., bool], name: str, size: tuple[int, i
 async def test_the_keys_change_how_far_back_the_history_goes() -> None:
     app = panel.make_app()
     wanted: list[float | None] = []
-    app._history_calls.append(wanted.append)
+    app.feeds.history_calls.append(wanted.append)
     async with app.run_test(size=(120, 40)) as pilot:
         panel.feed(app, panel.RUNS, panel.RUN_VIEW, panel.LONG)
         await pilot.press("3", "]")
