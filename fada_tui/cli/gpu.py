@@ -137,7 +137,12 @@ def _record(path: Path, context: Context) -> None:
 
 
 def _replay(args: argparse.Namespace, context: Context) -> int | None:
+    from dataclasses import asdict
+
     from backends.telemetry.codec import to_dict
+    from backends.telemetry.hindsight import looked_back
+    from backends.telemetry.rules import alerts_of
+    from backends.telemetry.symptoms import read_wishes
     from fada_tui.sources.record import read_record
 
     path = Path(args.replay).expanduser()
@@ -146,11 +151,15 @@ def _replay(args: argparse.Namespace, context: Context) -> int | None:
         from fada_tui.cli.panel import open_panel
 
         return open_panel(args, context, replay=path, speed=args.speed or 1.0)
+    found = looked_back(record.samples, read_wishes(context.home.config).limits)
     if context.json:
-        context.emit([to_dict(sample) for sample in record.samples], "")
+        up = ((sample, [asdict(alert) for alert in alerts_of(step.known)]) for sample, step in found)
+        context.emit([to_dict(sample) | {"alerts": alerts} for sample, alerts in up], "")
         return None
-    for sample in record.samples:
+    for sample, step in found:
         sys.stdout.write(time.strftime("%Y-%m-%d ", time.localtime(sample.time)) + sample_line(sample) + "\n")
+        for sign, alerts in (("⚠", step.raised), ("over:", step.cleared)):
+            sys.stdout.write("".join(f"{sign} {printable(alert.text)}\n" for alert in alerts))
     if record.torn:
         sys.stderr.write(f"{count(record.torn, 'line')} of {printable(str(path))} could not be read\n")
     return None

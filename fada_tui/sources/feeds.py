@@ -105,10 +105,12 @@ class Feeds:
         from fada_tui.sources.telemetry import TelemetrySource
 
         if self._wanted.replay is not None:
+            from backends.telemetry.symptoms import read_wishes
             from fada_tui.sources.replay import ReplaySource
 
+            limits = read_wishes(self._app.home.config).limits
             source: TelemetrySource | ReplaySource = ReplaySource(
-                self._wanted.replay, self._app.post_message, self._wanted.speed
+                self._wanted.replay, self._app.post_message, self._wanted.speed, limits
             )
         else:
             source = TelemetrySource(self._app.home, self._app.post_message)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from textual.message import Message
 
-from backends.telemetry.rules import Known, alerts_of, step
+from backends.telemetry.hindsight import looked_back
+from backends.telemetry.rules import Known, Limit, alerts_of
 from backends.telemetry.sample import Gpu, Host, Telemetry
-from backends.telemetry.symptoms import LIMITS, lasting, symptoms
+from backends.telemetry.symptoms import LIMITS
 from db.runs.telemetry import HOST, Mark, Span
 from fada_tui.messages import TelemetryLoaded
 from fada_tui.sources.record import read_record
@@ -30,12 +31,20 @@ class ReplaySource:
         path: The record; it was seen to be one.
         post: Thread-safe: hands a message to the app.
         speed: How many recorded seconds are played in one.
+        limits: From where on something is an alert.
     """
 
-    def __init__(self, path: Path, post: Callable[[Message], object], speed: float = 1.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        post: Callable[[Message], object],
+        speed: float = 1.0,
+        limits: Mapping[str, Limit] = LIMITS,
+    ) -> None:
         self._path = path
         self._post = post
         self._speed = speed
+        self._limits = limits
         self._wake = threading.Event()
         self._stopped = False
         self._span: float | None = None
@@ -58,8 +67,8 @@ class ReplaySource:
         while not self._stopped:
             moment = times[0] + (time.monotonic() - begun) * self._speed
             place = min(len(samples), max(1, bisect_left(times, moment)))
-            for sample in samples[seen:place]:
-                self._known = step(self._known, lasting(symptoms(sample), self._known), LIMITS, sample.time).known
+            for _, found in looked_back(samples[seen:place], self._limits, self._known):
+                self._known = found.known
             seen = max(seen, place)
             self._post(TelemetryLoaded(self._view(samples, place)))
             self._wake.clear()

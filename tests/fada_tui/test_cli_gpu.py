@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 from backends.telemetry.codec import to_compact
-from backends.telemetry.sample import Xid
+from backends.telemetry.sample import Gpu, GpuProcess, Host, Telemetry, Xid
 from db.connect import connect, immediate
 from db.home import Home
 from db.runs.telemetry import add_sample
 from fada_tui.cli import run
-from fada_tui.sources.record import read_record
+from fada_tui.sources.record import open_record, read_record, write_sample
 from fada_tui.sources.replay import summarised
 from tests.fada_tui.panel import gpu_sample
 
@@ -97,6 +97,33 @@ def test_an_export_is_a_table_a_document_or_a_record_that_can_be_played(
     assert len(played) == 6
     assert fada(recorded, "--replay", str(tmp_path / "week.jsonl")) == 0
     assert "Xid 79" in capsys.readouterr().out
+
+
+def night(path: Path, home: Path) -> Path:
+    """A card that grows too hot for its owner, with a job on it that does nothing."""
+    home.mkdir(exist_ok=True)
+    (home / "config.toml").write_text("[alerts]\ntemperature = 70\nidle_minutes = 1\n")
+    process = GpuProcess(1, 1 << 30, None, run=12)
+    with open_record(path) as file:
+        for second in range(0, 200, 5):
+            heat = 75.0 if 20 <= second < 60 else 40.0
+            gpu = Gpu(0, "NVIDIA GeForce RTX 5090", "GPU-a", 0.0, 1, 2, 30.0, 575.0, heat, processes=(process,))
+            write_sample(file, Telemetry(1000.0 + second, (gpu,), None, Host(0.1, 2, 1, 2, 1 << 40)))
+    return path
+
+
+def test_a_replay_tells_the_alerts_that_the_night_would_have_had(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = Home(tmp_path / "home")
+    path = night(tmp_path / "night.jsonl", home.root)
+    assert fada(home, "--replay", str(path)) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line[0].isdigit()]
+    assert lines == ["⚠ GPU 0: 75 °C", "⚠ #12 runs and the GPU is idle", "over: GPU 0: 75 °C"]
+    assert fada(home, "--replay", str(path), "--json") == 0
+    played: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    kinds = [[alert["kind"] for alert in one["alerts"]] for one in played]
+    assert kinds[0] == [] and ["temperature"] in kinds and kinds[-1] == ["idle"]
 
 
 def test_one_sample_also_tells_the_errors_of_the_day(recorded: Home, capsys: pytest.CaptureFixture[str]) -> None:

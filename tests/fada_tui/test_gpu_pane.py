@@ -11,8 +11,10 @@ import pytest
 from textual.pilot import Pilot
 
 from backends.telemetry.rules import Alert
+from db.home import Home
 from fada_tui.app import PanelApp
 from fada_tui.messages import TelemetryLoaded
+from fada_tui.sources.feeds import Wanted
 from fada_tui.sources.record import open_record, write_sample
 from fada_tui.sources.replay import ReplaySource
 from fada_tui.sources.views import TelemetryView
@@ -122,3 +124,16 @@ async def test_a_record_is_played_in_the_panel(tmp_path: Path, until: Until) -> 
         assert len(views[-1].samples) == 5
         assert views[-1].history is not None and views[-1].history.spans
     assert isinstance(app, PanelApp)
+
+
+async def test_a_replay_shows_its_alerts_in_the_header(panel_home: Home, tmp_path: Path, until: Until) -> None:
+    path = tmp_path / "night.jsonl"
+    with open_record(path) as file:
+        for second in range(120):
+            sample = panel.gpu_sample(0.9)
+            (gpu, *_) = sample.gpus
+            write_sample(file, replace(sample, time=1000.0 + second, gpus=(replace(gpu, temperature_c=71.0),)))
+    panel_home.config.write_text("[alerts]\ntemperature = 70\n")
+    app = PanelApp(panel_home, wanted=Wanted(replay=path, speed=1000.0))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "⚠ GPU 0: 71 °C" in panel.screen_text(app).splitlines()[0])
