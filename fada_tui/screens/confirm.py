@@ -44,12 +44,17 @@ class ConfirmScreen(ModalScreen[str | None]):
         with Vertical(classes="box") as box:
             box.border_title = Content(printable(self._question))
             yield self.said
-            keys = [f"{choice.key} {choice.words}" for choice in self._choices]
-            yield Label(Content(" · ".join([*keys, "n leave it"])), classes="help")
+            yield Label(self._keys(), classes="help", id="keys")
+
+    def _keys(self) -> Content:
+        """Those that do something."""
+        choices = self._choices if self.may_answer() else ()
+        return Content(" · ".join([*(f"{choice.key} {choice.words}" for choice in choices), "n leave it"]))
 
     def say(self, *lines: str) -> None:
-        """Other consequences, a line each."""
+        """Other consequences, a line each; what can be answered may have changed with them."""
         self.said.update(Content("\n".join(map(printable, lines))))
+        self.query_one("#keys", Label).update(self._keys())
 
     def may_answer(self) -> bool:
         """Whether it is known yet what the answer is about."""

@@ -50,14 +50,13 @@ class DownloadScreen(ConfirmScreen):
         return self.wanted is not None and not self.wanted.is_here and self.wanted.room.fits
 
     def on_key(self, event: events.Key) -> None:
+        """The key of a size. Those of the answers are ConfirmScreen's, whose own handler is called after this one."""
         place = int(event.key) - 1 if event.key.isascii() and event.key.isdigit() else -1
         if 0 <= place < len(self._sizes):
             event.stop()
             name, self._sizes = self._sizes[place], ()
             self.say(f"asking the hub what it has of {name} …")
             self._look(name)
-            return
-        super().on_key(event)
 
     @work(thread=True, exit_on_error=False)
     def _look(self, name: str) -> None:

@@ -84,12 +84,27 @@ async def test_it_is_asked_about_first_and_then_queued(
         assert list(panel_home.runs.glob("*/spec.json")) == []
         await pilot.press("d")
         await until(pilot, lambda: isinstance(app.screen, DownloadScreen) and app.screen.may_answer())
+        assert "y download it" in said(app)
         await pilot.press("y")
         await until(pilot, lambda: list(panel_home.runs.glob("*/spec.json")))
+        assert isinstance(app.screen, ModelScreen)
     (spec,) = panel_home.runs.glob("*/spec.json")
     assert json.loads(spec.read_text())["tool"]["args"] == {
         "repo": REPO, "revision": repo.commit, "branch": "main", "allow_pickle": False,
     }  # fmt: skip
+
+
+async def test_a_yes_over_the_dashboard_leaves_the_dashboard(
+    app: PanelApp, panel_home: Home, until: Until, repo: Repo
+) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: loaded(app))
+        await choose(app, pilot, "model:SmolVLM-256M")
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(app.screen, DownloadScreen) and app.screen.may_answer())
+        await pilot.press("y")
+        await until(pilot, lambda: list(panel_home.runs.glob("*/spec.json")))
+        assert app.screen is app.dashboard
 
 
 async def test_what_cannot_be_fetched_cannot_be_answered_with_yes(
@@ -101,6 +116,7 @@ async def test_what_cannot_be_fetched_cannot_be_answered_with_yes(
         await pilot.press("d")
         await until(pilot, lambda: "is gated" in said(app))
         assert "accept its terms at" in said(app) and "hf auth login" in said(app)
+        assert "n leave it" in said(app) and "y download it" not in said(app)
         await pilot.press("y")
         assert isinstance(app.screen, DownloadScreen)
         await pilot.press("escape")
