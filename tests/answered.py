@@ -43,7 +43,7 @@ def answered(home: Home, records: Sequence[dict[str, Any]], *, ended: bool = Tru
         "task": "gt",
         "created": 1.0,
         "seed": 0,
-        "model": {"name": f"model {run_id}", "source": "x"},
+        "model": {"name": f"model {run_id}", "source": f"m{run_id}"},
         "data": {"sha256": "d" * 64, "limit": None},
         "scoring": {"embedding": None},
         "generation": {"max_new_tokens": 64},

@@ -70,21 +70,41 @@ def fingerprint(spec: Mapping[str, Any]) -> str:
 
     Where a file lies and when it was made do not; what is in it does.
     """
-    parts = {key: spec.get(key) for key in _DECIDES}
-    model = spec.get("model") or {}
-    # A local checkpoint is what is in it; a hosted one is its name and revision.
-    known_by = ("content",) if model.get("content") else ("source", "revision")
-    parts["model"] = {key: model.get(key) for key in (*known_by, "loader", "parent", "quantisation")}
-    parts["data"] = _content(spec.get("data"))
+    parts = {key: spec.get(key) for key in _DECIDES} | _asked(spec)
     training = spec.get("training")
     if training:
         parts["training"] = {**telling(training), "eval_data": _content(training.get("eval_data"))}
-    if spec.get("server"):
-        parts["server"] = deciding(spec["server"])
     if spec.get("convert"):
         parts["convert"] = {key: spec["convert"].get(key) for key in ("to", "quant", "check")}
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def asked_alike(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Whether one model was asked the same questions in the same way twice, so that equal answers are no surprise.
+
+    How they were scored, how many at once and with which versions makes no difference.
+    """
+    if a.get("fingerprint") and a.get("fingerprint") == b.get("fingerprint"):
+        return True
+    known = all((spec.get("model") or {}).get("source") for spec in (a, b))
+    return known and _asked(a) == _asked(b) and _generation(a) == _generation(b)
+
+
+def _asked(spec: Mapping[str, Any]) -> dict[str, Any]:
+    model = spec.get("model") or {}
+    # A local checkpoint is what is in it; a hosted one is its name and revision.
+    known_by = ("content",) if model.get("content") else ("source", "revision")
+    parts = {
+        "model": {key: model.get(key) for key in (*known_by, "loader", "parent", "quantisation")},
+        "data": _content(spec.get("data")),
+    }
+    return parts | ({"server": deciding(spec["server"])} if spec.get("server") else {})
+
+
+def _generation(spec: Mapping[str, Any]) -> list[Any]:
+    generation = spec.get("generation") or {}
+    return [spec.get("prompt"), {key: value for key, value in generation.items() if key != "batch_size"}]
 
 
 def _content(data: Any) -> Any:

@@ -90,7 +90,7 @@ def why_not(one: Candidate, most: int = 0) -> str:
         return f"{one.answered} of {one.n} answered: below {COVERAGE:.0%}"
     if one.n < COVERAGE * most:
         return f"{one.n} of the {most} questions that others were asked of this data"
-    flat = len({alarm.question for alarm in one.alarms if alarm.kind == "collapse"})
+    flat = len({alarm for alarm in one.alarms if alarm.kind == "collapse"})
     if flat and flat >= FLAT_SHARE * one.questions:
         return f"one answer for every image in {flat} of {max(one.questions, flat)} questions"
     return ""

@@ -28,6 +28,11 @@ WHERE r.kind = 'eval' AND r.task = ? AND s.category IS NULL AND s.partial = 0 AN
 AND json_extract(s.body, '$.alarms[0]') IS NOT NULL"""
 _THERE = """SELECT DISTINCT s.metric, s.question, s.category FROM scores s WHERE s.step IS NULL
 AND s.run IN (SELECT id FROM runs WHERE kind = 'eval' AND task = ? ORDER BY id DESC LIMIT ?)"""
+_QUESTIONS = """SELECT count(*) FROM (SELECT DISTINCT s.question, s.category FROM scores s
+WHERE s.run = :run AND s.question IS NOT NULL AND (:question IS NULL OR s.question = :question)
+AND (s.category IS NOT NULL OR NOT EXISTS
+    (SELECT 1 FROM scores t WHERE t.run = s.run AND t.question = s.question AND t.category IS NOT NULL)))"""
+"""A question that is asked of several data sets, each with a row of its own, is as many questions."""
 _MENU_RUNS = 200
 """What there is to choose from is what so many runs, the newest of the kind, have."""
 _COMPARES_READ = 200
@@ -106,7 +111,7 @@ def _candidate(
 ) -> Candidate:
     body = json.loads(row["body"])
     own = [Alarm(one["kind"], one.get("question"), one["text"]) for one in body.get("alarms") or ()]
-    here = [one for one in others if query.question is None or one.question in (None, query.question)]
+    here = [one for one in others if _concerns(query, one)]
     raised = tuple(dict.fromkeys([*own, *here]))
     flat = any(one.kind == "collapse" for one in raised)
     floors = _numbers(body.get("floors"))
@@ -141,6 +146,13 @@ def _candidate(
     )
 
 
+def _concerns(query: Query, alarm: Alarm) -> bool:
+    """A question's alarm is not of the others; of its data sets each has raised its own."""
+    if query.question is not None and query.category is not None and alarm.kind == "collapse":
+        return False
+    return query.question is None or alarm.question in (None, query.question)
+
+
 def _numbers(found: Any) -> dict[str, float]:
     return {name: float(value) for name, value in (found or {}).items() if math.isfinite(value)}
 
@@ -165,9 +177,9 @@ def _alarms(conn: sqlite3.Connection, query: Query) -> dict[int, list[Alarm]]:
 
 def _questions(conn: sqlite3.Connection, query: Query, run: int) -> int:
     """How many questions the score of a run is over; asked only where some of them are flat."""
-    if query.question is not None:
+    if query.question is not None and query.category is not None:
         return 1
-    return int(conn.execute("SELECT count(DISTINCT question) FROM scores WHERE run = ?", (run,)).fetchone()[0])
+    return int(conn.execute(_QUESTIONS, {"run": run, "question": query.question}).fetchone()[0])
 
 
 def _stated(tracker: Tracker | None, query: Query, metric: str) -> Iterable[Stated]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from backends.jobs.spec import asked_alike
+
 Row = Mapping[str, Any]
 
 _FEWEST = 10
@@ -30,17 +32,17 @@ def duplicates(scores_a: Sequence[Row], scores_b: Sequence[Row], other: str = "a
 
 def with_duplicates(
     rows: Sequence[dict[str, Any]],
-    fingerprint: str | None,
+    spec: Mapping[str, Any],
     others: Iterable[tuple[int, Mapping[str, Any], Sequence[Row]]],
 ) -> list[dict[str, Any]]:
     """The rows, the overall ones with an alarm for each run of ``others`` (id, spec, rows) that has the same results.
 
-    A run with the same fingerprint should have: it raises none.
+    One that was asked the same of the same model should have: it raises none.
     """
     alarms: list[dict[str, Any]] = []
-    for run, spec, theirs in others:
-        if fingerprint is None or spec.get("fingerprint") != fingerprint:
-            model = (spec.get("model") or {}).get("name")
+    for run, other, theirs in others:
+        if not asked_alike(spec, other):
+            model = (other.get("model") or {}).get("name")
             alarms += duplicates(rows, theirs, f"#{run} ({model})" if model else f"#{run}")
     return [{**row, "alarms": [*row["alarms"], *alarms]} if _overall(row) else row for row in rows]
 

@@ -7,12 +7,14 @@ dropped from an accuracy; of several options in one reply none is taken.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from backends.scoring import alarms
 from backends.scoring.answer import Answer
 from backends.scoring.groups import Group
 from backends.scoring.intervals import FEW_IMAGES, count_images
@@ -89,9 +91,12 @@ def score_u2bench(
         rows += found
         groups |= {row.group.key: row.group for row in found}
     shared = {"scorer": VERSION, "partial": partial}
-    done = finished(rows, answers, scorer.data.images, list(groups.values()), shared, resamples=resamples, seed=seed)
+    images, each = scorer.data.images, list(groups.values())
+    done = finished(rows, answers, images, each, shared, resamples=resamples, seed=seed, flat=())
+    flat = scorer.flat()
     for row in done:
-        row["alarms"] = [*row["alarms"], *_unread(row), *scorer.incomplete(row)]
+        own = [alarm for of, alarm in flat if row["question"] in (None, of[0]) and row["category"] in (None, of[1])]
+        row["alarms"] = [*row["alarms"], *own, *_unread(row), *scorer.incomplete(row)]
     return done
 
 
@@ -112,6 +117,20 @@ class _Scorer:
                 parts += [self._set_row(one, name, parser) for one in sets] if len(sets) > 1 else []
         both = tasks if parser == PARSERS[0] else [*tasks, *self._texts()]
         return [*self._total(parser, both), *(task.row for task in tasks), *parts]
+
+    def flat(self) -> list[tuple[tuple[str, str], dict[str, Any]]]:
+        """Collapse alarms, each with its task and data set. A data set's prompt tells which it is: an answer for each
+        of them is one answer for all of its images.
+        """
+        together: dict[tuple[str, str], list[Answer]] = defaultdict(list)
+        for answer in self.data.answers:
+            together[answer.topic, answer.category or ""].append(answer)
+        found = []
+        for (task, name), here in sorted(together.items()):
+            of = f"{task} {name}" if self.counted[task] > 1 else task
+            for alarm in alarms.collapse([replace(answer, topic=of) for answer in here]):
+                found.append(((task, name), {**alarm, "question": task}))
+        return found
 
     def incomplete(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The alarm of a total over fewer data sets than the published one is over."""

@@ -132,7 +132,7 @@ def evaluate(job: Job, benchmark: Benchmark) -> dict[str, Any]:
     job.events.progress(total, total, "samples", "score")
     answers = [predictions.answers[sample.id] for sample in questions.samples]
     rows = trained.mark(benchmark.score(answers, questions.key, seed, RESAMPLES, False), answers)
-    rows = with_duplicates(rows, spec.get("fingerprint"), other_scores(job.home, job.run_id))
+    rows = with_duplicates(rows, spec, other_scores(job.home, job.run_id))
     name = str(spec["model"].get("name") or spec["model"]["source"])
     write_values(job.dir, benchmark.values(answers, questions.key))
     write_json(job.dir / "scores.json", {"scores": rows, "finished": True, **benchmark.beside(rows, name)})

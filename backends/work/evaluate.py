@@ -98,7 +98,7 @@ def _score(
     """The final scores, with an alarm for each other run that has the same; they are written to scores.json."""
     spec = job.spec
     rows = score_answers(answers, kind=spec["task"], embedder=embedder, seed=seed, text_only=text_only)
-    rows = with_duplicates(trained.mark(rows, answers), spec.get("fingerprint"), other_scores(job.home, job.run_id))
+    rows = with_duplicates(trained.mark(rows, answers), spec, other_scores(job.home, job.run_id))
     loaded = embedder.loaded if embedder else None
     write_values(job.dir, values_of(answers, spec["task"], embedder))
     write_json(job.dir / "scores.json", {"scores": rows, "finished": True, "embedding": loaded})

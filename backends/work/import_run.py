@@ -137,9 +137,9 @@ def _rows(job: Job, result: Imported, scorable: Sequence[Answer], embedder: Embe
     alarms = [] if scorable else flat_answers(result.answers)
     if result.data is not None:
         alarms += partial_alarm(result.data["samples"], len(result.joined.unanswered))
-    fingerprint, others = result.spec["fingerprint"], list(other_scores(job.home, job.run_id))
-    result.stated = with_duplicates(with_alarms(result.stated, alarms), fingerprint, others)
-    return with_duplicates(with_alarms(rows, alarms), fingerprint, others)
+    others = list(other_scores(job.home, job.run_id))
+    result.stated = with_duplicates(with_alarms(result.stated, alarms), result.spec, others)
+    return with_duplicates(with_alarms(rows, alarms), result.spec, others)
 
 
 def _embedder(name: str, warnings: list[str]) -> Embedder | None:

@@ -64,7 +64,7 @@ def run(job: Job) -> dict[str, Any]:
     if embedder and stored.embedding not in (None, embedder.name):
         mark(rows, f"scored with {embedder.name}; the run was queued to be scored with {stored.embedding}")
     rows = trained_of(stored.folder).mark(rows, stored.answers)
-    rows = with_duplicates(rows, stored.spec.get("fingerprint"), other_scores(job.home, stored.run))
+    rows = with_duplicates(rows, stored.spec, other_scores(job.home, stored.run))
     write_values(stored.folder, values_of(stored.answers, stored.kind, embedder))
     kept = replace_scores(stored, rows, embedder)
     _take_in(job, stored.run)
@@ -77,7 +77,7 @@ def _benchmark(job: Job, stored: Stored) -> dict[str, Any]:
     job.events.started(device="cpu", versions={}, total=len(stored.answers), unit="answers")
     module = import_module(_BENCHMARKS[stored.kind])
     rows = rescored(module.BENCHMARK, stored)
-    rows = with_duplicates(rows, stored.spec.get("fingerprint"), other_scores(job.home, stored.run))
+    rows = with_duplicates(rows, stored.spec, other_scores(job.home, stored.run))
     model = stored.spec.get("model") or {}
     name = str(model.get("name") or model.get("source"))
     write_values(stored.folder, rescored_values(module.BENCHMARK, stored))
@@ -97,7 +97,7 @@ def _zero_shot(job: Job, stored: Stored) -> dict[str, Any]:
         )
     job.events.started(device="cpu", versions={}, total=len(stored.answers), unit="answers")
     rows = score_zero_shot(stored.answers, classes, seed=int(stored.spec.get("seed") or 0))
-    rows = with_duplicates(rows, stored.spec.get("fingerprint"), other_scores(job.home, stored.run))
+    rows = with_duplicates(rows, stored.spec, other_scores(job.home, stored.run))
     return _replaced(job, stored, rows, {})
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import fields, replace
 from typing import Any
 
+from db.runs.collapse import spread
 from db.runs.curves import curve, summaries
 from db.runs.duplicates import mirrored, owed_to, raised
 from db.runs.rows import Alarm, Message, Prediction, Run, RunDetail, Score
@@ -197,7 +198,8 @@ def scores(
 ) -> list[Score]:
     """Scores of one run or of all, oldest run first; while a run grows, its partial rows.
 
-    Overall rows also have the alarms of later runs that found the same results.
+    Overall rows also have the alarms of later runs that found the same results, rows of a category those of questions
+    whose answers are all alike.
 
     Args:
         extra: With what a row was stored with besides.
@@ -214,7 +216,7 @@ def scores(
         f"FROM scores s JOIN runs r ON r.id = s.run WHERE {' AND '.join(where)} ORDER BY s.run, s.id",
         values,
     )
-    found = [_score(row, extra) for row in rows]
+    found = spread([_score(row, extra) for row in rows])
     owed = owed_to(conn) if run_id is not None and found else mirrored(raised(found))
     return [_with_alarms(one, owed.get(one.run or 0, ())) for one in found] if owed else found
 

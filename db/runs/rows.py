@@ -179,9 +179,19 @@ class Score:
         return model_label(self.model, self.from_run)
 
     @property
+    def of(self) -> str:
+        """The question, the category or both that it is of; empty for a score over everything."""
+        return " ".join(part for part in (self.question, self.category) if part)
+
+    @property
+    def floor(self) -> float | None:
+        """The highest."""
+        return max(self.floors.values(), default=None)
+
+    @property
     def gain(self) -> float | None:
         """Over the highest floor."""
-        return self.value - max(self.floors.values()) if self.floors else None
+        return None if self.floor is None else self.value - self.floor
 
     @property
     def unanswered(self) -> tuple[str, ...]:

@@ -34,15 +34,20 @@ def shared_share(conn: sqlite3.Connection, run_id: int, others: Sequence[int]) -
     return {row[0]: row[1] / len(probes) for row in rows}
 
 
-def counted_texts(conn: sqlite3.Connection, run_id: int, column: str) -> list[tuple[str, str, int]]:
+def counted_texts(
+    conn: sqlite3.Connection, run_id: int, column: str, by_category: bool = False
+) -> list[tuple[str, str, int]]:
     """Topic, text and how often: what stands in ``column`` (prediction or reference) of answers that did not fail.
+
+    ``by_category`` counts within each category of a topic, which is then named "TOPIC CATEGORY".
 
     SQLite counts, so that few rows of even a million answers come to Python.
     """
     if column not in ("prediction", "reference"):
         raise ValueError(f"no texts in {column!r}")
+    topic = "coalesce(topic, '')" + (" || ' ' || coalesce(category, '')" if by_category else "")
     rows = conn.execute(
-        f"SELECT coalesce(topic, ''), coalesce({column}, ''), count(*) FROM predictions "
+        f"SELECT {topic}, coalesce({column}, ''), count(*) FROM predictions "
         "WHERE run = ? AND error IS NULL AND prediction IS NOT NULL GROUP BY 1, 2",
         (run_id,),
     )

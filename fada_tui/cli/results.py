@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from db.runs.rows import Alarm, Score
+from db.runs.rows import Score
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import CommandError, UsageError
 from fada_tui.cli.output import table
@@ -49,7 +48,7 @@ def show_scores(args: argparse.Namespace, context: Context) -> None:
         _published(args.run, context)
         return
     stored = scores(context.runs, args.run, args.overall, extra=context.json)
-    found = with_collapse([score for score in stored if not score.partial])
+    found = [score for score in stored if not score.partial]
     if args.run is None:
         found = [*_from_document(load_tracker(context.tracker)), *found]
     context.emit([as_document(score) for score in found], lambda: _listing(found))
@@ -180,20 +179,6 @@ def _from_document(tracker: Any) -> list[Score]:
     ]
 
 
-def with_collapse(scores: Sequence[Score]) -> list[Score]:
-    """Rows of a category with the collapse alarms of their run, which are of questions: no number stands alone."""
-    flat: dict[int | None, dict[Alarm, None]] = {}
-    for score in scores:
-        if score.category is None:
-            flat.setdefault(score.run, {}).update(dict.fromkeys(a for a in score.alarms if a.kind == "collapse"))
-    return [
-        replace(score, alarms=tuple(dict.fromkeys((*score.alarms, *flat.get(score.run, ())))))
-        if score.category is not None and flat.get(score.run)
-        else score
-        for score in scores
-    ]
-
-
 def as_document(score: Score) -> dict[str, Any]:
     """The shape of `fada scores --json`: what is always there, then what the row was stored with besides."""
     keys = ("run", "model", "kind", "metric", "question", "category", "value", "ci_low", "ci_high", "n", "answered")
@@ -222,7 +207,7 @@ def _listing(scores: list[Score]) -> str:
             f"#{score.run}" if score.run else score.source,
             score.label,
             f"{score.kind} {score.metric}",
-            score.question or score.category or "overall",
+            score.of or "overall",
             value_text(score),
             str(score.n) if score.n else "",
             ", ".join(score.unanswered),

@@ -14,7 +14,7 @@ from fada_tui.widgets.line import Row, left, right
 WIDE = 100
 _NAME = 26
 _CURVE = 8
-_LEGEND = "━● value  ├──┤ 95 %  ◆ majority floor  ◈ both"
+_LEGEND = "━● value  ├──┤ 95 %  ◆ highest floor  ◈ both"
 
 
 def alarm_rows(alarms: Sequence[Alarm], width: int) -> list[Row]:
@@ -50,18 +50,24 @@ def overall_rows(found: Sequence[Score], width: int) -> list[Row]:
 
 
 def group_rows(found: Sequence[Score], metric: str, over: str, width: int) -> list[Row]:
-    """A bar a question (with the metrics of its own) or a category."""
-    here = [one for one in found if getattr(one, over) is not None and (one.metric == metric)]
+    """A bar a question, or a category (of a benchmark a question and data set)."""
+    here = [one for one in found if one.metric == metric and _grouped(one) == over]
     if not here:
         return []
     rows = heading(f"{metric} by {over}", _LEGEND)
-    return rows + bar_rows([(getattr(one, over) or "", one) for one in here], width)
+    return rows + bar_rows([(one.of, one) for one in here], width)
+
+
+def _grouped(score: Score) -> str | None:
+    if score.category is not None:
+        return "category"
+    return None if score.question is None else "question"
 
 
 def own_rows(found: Sequence[Score], shown: str, width: int) -> list[Row]:
     """What only single questions are measured by."""
     everywhere = {one.metric for one in found if one.question is None and one.category is None}
-    here = [one for one in found if one.question is not None and one.metric not in everywhere]
+    here = [one for one in found if _grouped(one) == "question" and one.metric not in everywhere]
     if not here:
         return []
     rows = heading("Measures of single questions", "" if width < WIDE else _LEGEND)
@@ -79,7 +85,7 @@ def bar_rows(named: Sequence[tuple[str, Score]], width: int) -> list[Row]:
     head = right("n", tail) if not wide else f"{'n':>8}{'failed':>9}"
     rows = [Row(((" " * (name_width + 10 + (16 if wide else 0)), ""), (plots.axis(scale, room), "dim"), (head, "dim")))]
     for name, one in named:
-        plot = plots.score_bar(one.value, one.ci_low, one.ci_high, scale, room, one.floors.get("majority"))
+        plot = plots.score_bar(one.value, one.ci_low, one.ci_high, scale, room, one.floor)
         figures = f"{one.n:>{8},}" + (f"{one.failed:>9,}" if wide else "")
         token = "alarm" if one.alarms else ""
         value = ((right(_value(one), 7), token), (" ⚠ " if one.alarms else "   ", "alarm"))
@@ -219,8 +225,7 @@ def table_rows(found: Sequence[Score], width: int) -> list[Row]:
 
 
 def _of(one: Score) -> str:
-    group = one.question or one.category
-    return group or ("overall" if one.step is None else f"step {one.step:,}")
+    return one.of or ("overall" if one.step is None else f"step {one.step:,}")
 
 
 def _floor(one: Score, name: str) -> str:

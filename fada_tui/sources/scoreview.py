@@ -88,15 +88,15 @@ class ScoreSource:
         held_out = tuple(sorted((one for one in found if one.step is not None), key=lambda one: one.step or 0))
         # While it runs they grow with every answer: they are read at its end.
         if run.is_over:
-            self._read_answers(conn)
+            self._read_answers(conn, run)
             self._read_values()
             self._read_published()
         return ScoreView(run, final, held_out, self._flatness, self._counts, self._published)
 
-    def _read_answers(self, conn: sqlite3.Connection) -> None:
+    def _read_answers(self, conn: sqlite3.Connection, run: Run) -> None:
         seen = self._size("predictions.jsonl")
         if seen != self._seen:
-            self._flatness = flatness(conn, self._id)
+            self._flatness = flatness(conn, run)
             self._seen = seen
 
     def _read_values(self) -> None:
@@ -147,16 +147,22 @@ def _count(line: bytes, found: Mapping[str, Counter[float]]) -> None:
             found[metric][round(float(value), _DIGITS)] += 1
 
 
-def flatness(conn: sqlite3.Connection, run_id: int) -> tuple[Flatness, ...]:
-    """Of each question of a run, by name."""
-    said, true = (_by_topic(conn, run_id, column) for column in ("prediction", "reference"))
+def flatness(conn: sqlite3.Connection, run: Run) -> tuple[Flatness, ...]:
+    """Of each question of a run, by name; on U2-BENCH of each task's data sets, as its alarm.
+
+    None on FETAL-GAUGE, where options are shuffled: one text for every image is many letters there.
+    """
+    if run.task == "fetal-gauge":
+        return ()
+    sets = run.task == "u2bench"
+    said, true = (_by_topic(conn, run.id, column, sets) for column in ("prediction", "reference"))
     return tuple(
         Flatness(topic, spread_of(said[topic]), spread_of(true.get(topic, Counter()))) for topic in sorted(said)
     )
 
 
-def _by_topic(conn: sqlite3.Connection, run_id: int, column: str) -> dict[str, Counter[str]]:
+def _by_topic(conn: sqlite3.Connection, run_id: int, column: str, sets: bool) -> dict[str, Counter[str]]:
     found: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for topic, text, times in counted_texts(conn, run_id, column):
+    for topic, text, times in counted_texts(conn, run_id, column, sets):
         found[topic][text] += times
     return dict(found)

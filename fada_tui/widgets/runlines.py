@@ -191,10 +191,8 @@ def breakdown_lines(scores: Sequence[Score], width: int, limit: int) -> list[Lin
         return []
     lines: list[Line] = [((f"{metric} by question and category", "dim"),)]
     for one in rows[:limit]:
-        name = one.question or one.category or ""
-        floor = one.floors.get("majority")
-        tail = f"{interval(one.ci_low, one.ci_high):>14}  floor {score(floor, 2):>4}  n {one.n:>5,}"
+        tail = f"{interval(one.ci_low, one.ci_high):>14}  floor {score(one.floor, 2):>4}  n {one.n:>5,}"
         mark = "⚠" if one.alarms else " "
         spans: Line = ((f"{score(one.value, 2)} {mark}", "alarm" if one.alarms else ""), (tail, "dim"))
-        lines.append(spread(((f"  {name}", ""),), spans, min(width, 76)))
+        lines.append(spread(((f"  {one.of}", ""),), spans, min(width, 76)))
     return lines

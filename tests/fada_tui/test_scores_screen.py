@@ -18,7 +18,7 @@ from fada_tui.screens import scorerows
 from fada_tui.screens.scores import ScoresScreen
 from fada_tui.sources.scoreview import ScoreSource, ScoreView
 from fada_tui.widgets.line import line_width, plain
-from tests.answered import FLAT, RIGHT, ages, answered
+from tests.answered import AGES, FLAT, RIGHT, ages, answered
 from tests.fada_tui.conftest import Until
 from tests.fada_tui.panel import screen_text
 
@@ -72,6 +72,14 @@ def test_how_far_a_run_is_from_the_alarm(home: Home) -> None:
     # Failures are no answers.
     failed = read(home, answered(home, ages(["14 weeks", None] * 20))).flatness[0]
     assert failed.said.n == failed.true.n == 20
+
+
+def test_of_a_benchmark_the_plot_is_of_what_its_alarm_is_of(home: Home) -> None:
+    each = ages([AGES[at % 2] for at in range(40)])  # one answer for each of two data sets
+    sets = read(home, answered(home, each, task="u2bench")).flatness
+    assert [(one.question, one.rings) for one in sets] == [("Q5 A", True), ("Q5 B", True)]
+    assert [one.rings for one in read(home, answered(home, each)).flatness] == [False]
+    assert read(home, answered(home, each, task="fetal-gauge")).flatness == ()
 
 
 def test_values_of_single_answers_are_counted_where_they_are_kept(home: Home) -> None:

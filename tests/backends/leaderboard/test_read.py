@@ -61,10 +61,12 @@ def test_a_category_has_the_alarms_of_its_run(runs_conn: sqlite3.Connection) -> 
 
 
 def test_tasks_without_a_whole_lend_their_alarms_too(runs_conn: sqlite3.Connection) -> None:
-    rows = ({"metric": "accuracy", "question": "DD", "alarms": [ALARM | {"question": "DD"}]},)
+    unlike = {"kind": "composition", "question": "DD", "text": "training lacks DD"}
+    rows = ({"metric": "accuracy", "question": "DD", "alarms": [unlike, ALARM | {"question": "DD"}]},)
     put_run(runs_conn, 1, *rows, {"metric": "accuracy", "question": "DD", "category": "set 1"}, task="u2bench")
     [one] = read_candidates(runs_conn, None, Query("u2bench", "accuracy", "DD", "set 1")).runs
-    assert one.alarms and arrange(read_candidates(runs_conn, None, Query("u2bench", "accuracy", "DD"))).unranked
+    assert [alarm.kind for alarm in one.alarms] == ["composition"], "a data set raises its own collapse"
+    assert arrange(read_candidates(runs_conn, None, Query("u2bench", "accuracy", "DD"))).unranked
 
 
 def test_the_main_metric_or_what_is_there(runs_conn: sqlite3.Connection) -> None:
@@ -120,3 +122,23 @@ def test_published_figures_are_on_our_scale() -> None:
     assert all(0 <= one.value <= 1 for one in figures("u2bench", "bleu4", "RG"))
     assert not figures("u2bench", "accuracy", None) and not figures("gt", "cosine", None)
     assert not figures("fetal-gauge", "accuracy", "nothing like it")
+
+
+def test_a_data_set_has_its_own_collapse_and_a_task_is_flat_where_half_of_them_are(
+    runs_conn: sqlite3.Connection,
+) -> None:
+    flat = {"kind": "collapse", "question": "DD", "text": "DD 21: one answer"}
+    rows: list[dict[str, Any]] = [{"question": "DD", "alarms": [flat]}, {"question": "LL", "alarms": []}]
+    rows += [
+        {"question": "DD", "category": name, "alarms": [flat] if name == "21" else []} for name in ("21", "57", "9")
+    ]
+    put_run(runs_conn, 1, *({"metric": "accuracy", **row} for row in rows), task="u2bench")
+    seen = {}
+    for category in (None, "21", "57"):
+        [one] = read_candidates(runs_conn, None, Query("u2bench", "accuracy", "DD", category)).runs
+        seen[category] = (len(one.alarms), one.questions if one.alarms else 0)
+    assert seen == {None: (1, 3), "21": (1, 1), "57": (0, 0)}
+    board = arrange(read_candidates(runs_conn, None, Query("u2bench", "accuracy", "DD")))
+    assert board.ranked == 1, "one of three"
+    board = arrange(read_candidates(runs_conn, None, Query("u2bench", "accuracy", "DD", "21")))
+    assert board.ranked == 0 and "1 of 1" in board.unranked[0].why

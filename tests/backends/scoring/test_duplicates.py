@@ -51,12 +51,46 @@ def test_the_alarm_stands_in_the_overall_rows_and_not_for_a_repeat() -> None:
         (7, {"fingerprint": "f", "model": {"name": "m"}}, scores(["a", "b"])),
         (8, {"fingerprint": "g"}, scores(["c"])),
     ]
-    found = with_duplicates(rows, "e", others)
+    found = with_duplicates(rows, {"fingerprint": "e"}, others)
     marked = [row for row in found if any(alarm["kind"] == "duplicate" for alarm in row["alarms"])]
     assert [(row["question"], row["category"]) for row in marked] == [(None, None)]
     assert "#7 (m)" in marked[0]["alarms"][-1]["text"]
-    assert with_duplicates(rows, "f", others) == rows, "the same spec should answer the same"
+    assert with_duplicates(rows, {"fingerprint": "f"}, others) == rows, "the same spec should answer the same"
     assert rows == scores(["a", "b"]), "what was given stays as it is"
+
+
+@pytest.mark.parametrize(
+    ("change", "alarms"),
+    [
+        ({"task": "proxy", "scoring": {"embedding": None}}, 0),
+        ({"generation": {"max_new_tokens": 64, "batch_size": 4}, "seed": 7}, 0),
+        ({"model": {"source": "/m", "content": "c", "parent": "adapter"}}, 1),
+        ({"model": {"source": "/other", "content": "d"}}, 1),
+        ({"prompt": "Look again."}, 1),
+        ({"generation": {"max_new_tokens": 16, "batch_size": 8}}, 1),
+        ({"data": {"sha256": "e", "path": "/d"}}, 1),
+        ({"server": {"base_url": "http://localhost/v1", "model": "m"}}, 1),
+    ],
+)
+def test_one_model_asked_the_same_twice_is_no_duplicate(change: dict[str, Any], alarms: int) -> None:
+    """A proxy score beside a gt one, or a larger batch: the answers should be the same. An adapter's should not."""
+    spec: dict[str, Any] = {
+        "task": "gt",
+        "fingerprint": "e",
+        "model": {"source": "/m", "content": "c"},
+        "data": {"sha256": "d", "path": "/d"},
+        "generation": {"max_new_tokens": 64, "batch_size": 8},
+    }
+    rows = scores(["a", "b"])
+    other = {**spec, "fingerprint": "f", **change}
+    [overall, *_] = with_duplicates(rows, spec, [(7, other, scores(["a", "b"]))])
+    assert sum(alarm["kind"] == "duplicate" for alarm in overall["alarms"]) == alarms
+
+
+def test_models_that_nothing_is_known_of_are_not_the_same() -> None:
+    spec: dict[str, Any] = {"model": {"name": "m", "source": None}, "data": None}
+    [overall, *_] = with_duplicates(scores(["a", "b"]), spec, [(7, spec, scores(["a", "b"]))])
+    assert [alarm["kind"] for alarm in overall["alarms"]][-1:] == ["duplicate"]
 
 
 @pytest.mark.parametrize("change", ["failed", "moved"])

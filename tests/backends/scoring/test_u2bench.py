@@ -292,6 +292,23 @@ def test_a_constant_model_gains_nothing_and_is_alarming() -> None:
     assert dd["value"] <= dd["floors"]["majority"]
 
 
+def test_one_answer_for_each_data_set_is_a_collapse_of_it() -> None:
+    """Its prompt tells which data set an image is of: two answers for two of them are no sight."""
+    answer = {"80": "benign", "81": "malignant"}
+    rows = asked(lambda at, one: answer[str(one.category)] if one.topic == "DD" else truth(at, one))
+    flat = {key: [a for a in row["alarms"] if a["kind"] == "collapse"] for key, row in rows.items()}
+    for metric in ("accuracy", "accuracy_lenient"):
+        assert len(flat[metric, "DD", None]) == 2, "the task has both"
+        for name in ("80", "81"):
+            [alarm] = flat[metric, "DD", name]
+            assert alarm["question"] == "DD" and f"DD {name}: 100%" in alarm["text"]
+        assert flat[metric, "VRA", None] == []
+    assert len(flat["u2_score", None, None]) == 2
+
+    half = asked(lambda at, one: "benign" if (one.topic, one.category) == ("DD", "80") else truth(at, one))
+    assert [len(half["accuracy", "DD", name]["alarms"]) for name in ("80", "81")] == [1, 0]
+
+
 def test_failures_count_as_wrong_and_order_does_not_matter() -> None:
     half = asked(lambda at, one: truth(at, one) if at % 2 else None)
     assert half["accuracy", "OD", None]["value"] == pytest.approx(0.5)

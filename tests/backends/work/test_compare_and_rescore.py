@@ -50,7 +50,7 @@ def make_run(home: Home) -> MakeRun:
             "task": "gt",
             "created": 1.0,
             "seed": 0,
-            "model": {"name": f"model {run_id}", "source": "x"},
+            "model": {"name": f"model {run_id}", "source": f"m{run_id}"},
             "scoring": {"embedding": None},
             "generation": {"max_new_tokens": 64},
             "fingerprint": f"f{run_id}",
