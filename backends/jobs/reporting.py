@@ -10,7 +10,7 @@ from backends.jobs.errors import QueueError
 _LEAVES: Mapping[str, str] = {
     "wandb": "wandb sends curves and settings to its host (api.wandb.ai, or WANDB_BASE_URL); WANDB_MODE=offline keeps "
     "them in the run's folder",
-    "mlflow": "mlflow writes where MLFLOW_TRACKING_URI says, else into the folder that the job runs in",
+    "mlflow": "mlflow writes where MLFLOW_TRACKING_URI says, else into HOME (`fada where`): there `mlflow ui` shows it",
     "trackio": "trackio writes on this machine, and to the hub where TRACKIO_SPACE_ID names a Space",
 }
 

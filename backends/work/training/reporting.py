@@ -30,6 +30,8 @@ def prepare_reporting(job: Job, plan: TrainingPlan, environment: MutableMapping[
             key = _key(job, name, environment)
             if key:
                 environment[name] = key
+    if "mlflow" in plan.report_to:
+        environment.setdefault("MLFLOW_EXPERIMENT_NAME", "fada")
     if "wandb" in plan.report_to:
         environment.setdefault("WANDB_DIR", str(job.dir))
         environment.setdefault("WANDB_PROJECT", "fada")

@@ -74,6 +74,8 @@ def arguments(job: Job, plan: TrainingPlan, model: TransformersModel, total: int
         save_steps=save_every,
         save_total_limit=2,
         report_to=list(plan.report_to),
+        project="fada",
+        run_name=f"#{job.run_id} {job.spec['model']['name']}",
         remove_unused_columns=False,
         disable_tqdm=True,
         dataloader_pin_memory=cuda,

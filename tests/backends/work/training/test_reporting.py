@@ -62,6 +62,15 @@ def test_without_a_tracker_nothing_is_set(make_job: MakeJob, own: dict[str, str]
     assert own == {}
 
 
+def test_mlflow_keeps_them_together_unless_a_person_says_where(make_job: MakeJob, own: dict[str, str]) -> None:
+    made = make_job(2, kind="finetune", task=None, training={"report_to": ["mlflow"], "max_steps": 3})
+    prepare_reporting(made, training_plan(made.spec), own)
+    assert own == {"MLFLOW_EXPERIMENT_NAME": "fada"}
+    own["MLFLOW_EXPERIMENT_NAME"] = "mine"
+    prepare_reporting(made, training_plan(made.spec), own)
+    assert own["MLFLOW_EXPERIMENT_NAME"] == "mine"
+
+
 def test_what_is_not_installed_is_said_before_it_is_queued(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backends.jobs.reporting.find_spec", lambda name: None)
     with pytest.raises(QueueError, match="report_to=mlflow: mlflow is not installed"):
@@ -77,4 +86,6 @@ def test_the_trainer_is_told_of_them(make_job: MakeJob, monkeypatch: pytest.Monk
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
     made: Any = make_job(3, kind="finetune", task=None, training={"report_to": "trackio", "max_steps": 3})
     model = load(made.spec["model"]["source"], device="cpu")
-    assert arguments(made, training_plan(made.spec), model, 3).report_to == ["trackio"]
+    told = arguments(made, training_plan(made.spec), model, 3)
+    assert (told.report_to, told.project) == (["trackio"], "fada")
+    assert told.run_name == f"#3 {made.spec['model']['name']}"
