@@ -253,7 +253,8 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
         shown = self.query_one("#problem", Static)
         shown.set_class(problem, "problem")
         shown.update(Content("\n".join(lines)))
-        shown.scroll_visible(animate=False)
+        # Its lines have their place only once they are laid out.
+        self.call_after_refresh(shown.scroll_visible, animate=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A key to the next field that comes before there are fields is no such key yet: it is kept in its turn."""

@@ -64,6 +64,8 @@ async def test_the_newest_fine_tune_of_the_model_its_routes_and_the_tools(
         form.action_submit()
         await until(pilot, lambda: "is not on this machine" in said(form, "problem"))
         assert form.is_current, "what was written is kept"
+        box, problem = form.query_one(".box"), form.query_one("#problem")
+        await until(pilot, lambda: box.region.contains_region(problem.region) and problem.region.height > 1)
 
 
 async def test_a_run_without_weights_says_so(panel_home: Home, until: Until) -> None:
