@@ -14,7 +14,7 @@ from backends.scoring.alarms import COVERAGE
 from backends.scoring.answer import Answer
 from backends.scoring.digest import answer_hashes
 from backends.scoring.exact import normalise
-from backends.scoring.intervals import FEW_IMAGES, Column, intervals
+from backends.scoring.intervals import FEW_IMAGES, Column, intervals, why_none
 from backends.scoring.resampling import CELLS, Floats, resampled
 
 RESAMPLES = 10_000
@@ -66,11 +66,14 @@ def _pair(a: Contestant, b: Contestant, metric: str, unlike: Sequence[str], seed
         mine, theirs = (np.array([one.values[key] for key in common]) for one in (a, b))
         images = _numbers([a.answers[key].image_path for key in common])
         # As a statistic: a difference is no proportion, even where it is 0 or 1 throughout.
-        (interval,) = intervals([Column(mine - theirs, images).statistic], resamples=RESAMPLES, seed=seed)
+        apart = Column(mine - theirs, images).statistic
+        (interval,) = intervals([apart], resamples=RESAMPLES, seed=seed)
         row |= {"images": int(images.max()) + 1, "value_a": float(mine.mean()), "value_b": float(theirs.mean())}
         row |= {"difference": float((mine - theirs).mean()), "p": sign_flip(mine - theirs, images, seed=seed)}
         if interval:
             row |= {"ci_low": interval.low, "ci_high": interval.high}
+        elif why := why_none(apart):
+            warnings.append(f"no interval for the difference in {metric}: {why}")
     return row | {"warnings": list(dict.fromkeys(warnings))}
 
 

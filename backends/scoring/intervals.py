@@ -75,6 +75,16 @@ def intervals(wanted: Sequence[Column | Statistic], *, resamples: int = 10_000, 
     return found
 
 
+def why_none(one: Statistic) -> str | None:
+    """Why :func:`intervals` has none for a difference, in words; None where it tries one."""
+    count, unlike = count_images(one.images), unlike_images(one)
+    if count < FEW_IMAGES:
+        return f"too few images ({count}, it takes {FEW_IMAGES})"
+    if unlike < 2 * FEW_UNLIKE:
+        return f"too few images where the answers differ ({unlike} of {count}, it takes {2 * FEW_UNLIKE})"
+    return None
+
+
 def unlike_images(one: Column | Statistic) -> int:
     """Images with a value other than the commonest one."""
     if isinstance(one, Column):

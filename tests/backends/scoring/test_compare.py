@@ -44,6 +44,21 @@ def test_a_better_run_is_better() -> None:
     assert back["difference"] == pytest.approx(-mean) and back["p"] == pytest.approx(row["p"], abs=0.003)
 
 
+@pytest.mark.parametrize(
+    ("images", "changed", "why"),
+    [
+        (8, 4, "too few images (8, it takes 30)"),
+        (40, 9, "too few images where the answers differ (9 of 40, it takes 10)"),
+    ],
+)
+def test_why_a_difference_has_no_interval_is_said(images: int, changed: int, why: str) -> None:
+    base: list[str | None] = ["no"] * (2 * images)
+    better: list[str | None] = ["yes"] * (2 * changed) + base[2 * changed :]
+    (row,) = compare(contestant(1, better), contestant(2, base))
+    assert (row["ci_low"], row["ci_high"]) == (None, None)
+    assert row["warnings"] == [f"no interval for the difference in exact: {why}"]
+
+
 def test_pairing_sees_what_apart_would_be_noise() -> None:
     """The second run differs from the first on 12 images only, always for the worse."""
     rng = np.random.default_rng(1)
@@ -134,7 +149,7 @@ def test_unlike_specs() -> None:
     }  # type: ignore[dict-item]
     assert unlike(spec, other) == [f"data.sha256 {'1' * 12}…, {'2' * 12}…", "generation.max_new_tokens 64, 32"]
     (row,) = compare(contestant(1, ["yes"] * 4), contestant(2, ["no"] * 4), unlike={(1, 2): unlike(spec, other)})
-    assert "fingerprints differ" in row["warnings"][-1] and "max_new_tokens 64, 32" in row["warnings"][-1]
+    assert "fingerprints differ" in row["warnings"][0] and "max_new_tokens 64, 32" in row["warnings"][0]
 
 
 def test_ranks_have_intervals() -> None:
