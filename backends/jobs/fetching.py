@@ -11,6 +11,7 @@ from backends.catalog.hub import is_offline
 from backends.catalog.reader import USER_FILE, load_catalog
 from backends.catalog.remote import AGREE_TO_PICKLE, HubError, HubFile, HubModel, ask_hub
 from backends.catalog.resolve import ResolvedModel, resolve_model
+from backends.jobs.asked import Asked
 from backends.jobs.downloads import Room, is_commit, missing_files, room_for, whole_snapshot
 from backends.jobs.errors import QueueError
 from backends.jobs.keys import hub_token
@@ -110,7 +111,7 @@ def enqueue_download(home: Home, wanted: Wanted, *, allow_pickle: bool = False) 
             "task": TASK,
             "title": wanted.name,
             "tool": {"name": TASK, "args": arguments},
-            **common_parts((), after_any=False, held=False, max_seconds=None),
+            **common_parts(Asked()),
         },
     )
 

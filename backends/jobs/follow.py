@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+from backends.jobs.asked import EvalAsked, FinetuneAsked
 from backends.jobs.engines.config import grouped
 from backends.jobs.ingest import ingest
 from backends.jobs.labelling import tag
@@ -59,7 +60,7 @@ def enqueue_finetune_with_evals(
     Returns:
         The runs that were queued, the fine-tune first.
     """
-    return follow(home, [plan_finetune(home, model, **wanted)], evaluate=evaluate, tags=[tags])[0].queued
+    return follow(home, [plan_finetune(home, model, FinetuneAsked(**wanted))], evaluate=evaluate, tags=[tags])[0].queued
 
 
 def follow(
@@ -94,16 +95,18 @@ def _base(home: Home, plan: Mapping[str, Any]) -> dict[str, Any] | None:
     parts = plan_eval(
         home,
         model["source"],
-        data=held_out["path"],
-        image_root=held_out["image_root"],
-        generation=plan["generation"],
-        name=model["name"],
-        after=plan["after"],
-        after_any=plan["after_any"],
-        held=plan["held"],
-        precision=model.get("precision") or "auto",
-        allow_pickle=bool(model.get("allow_pickle")),
-        engine=(plan.get("engine") or {}).get("name"),
+        EvalAsked(
+            data=held_out["path"],
+            image_root=held_out["image_root"],
+            generation=plan["generation"],
+            name=model["name"],
+            after=plan["after"],
+            after_any=plan["after_any"],
+            held=plan["held"],
+            precision=model.get("precision") or "auto",
+            allow_pickle=bool(model.get("allow_pickle")),
+            engine=(plan.get("engine") or {}).get("name"),
+        ),
     )
     # The very model that is trained: the same commit, the same numbers.
     return {**parts, "model": dict(model)}

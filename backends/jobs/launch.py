@@ -14,6 +14,7 @@ from backends.catalog.resolve import ModelError, ResolvedModel, resolve_model, r
 from backends.data.errors import DataError
 from backends.data.told import problems
 from backends.data.validate import DataReport, validate
+from backends.jobs.asked import Asked, EvalAsked
 from backends.jobs.dispatcher import capacity_of
 from backends.jobs.downloads import pinned
 from backends.jobs.engines.config import engine_part, of_spec
@@ -37,100 +38,40 @@ FLOORS = ("majority", "shuffled", "text_only")
 
 
 def enqueue_eval(home: Home, model: str, **wanted: Any) -> int:
-    """Queue an evaluation; the arguments and errors are those of :func:`plan_eval`."""
-    return submit(home, plan_eval(home, model, **wanted))
+    """Queue an evaluation; what is wanted is that of :class:`EvalAsked`, the errors are those of :func:`plan_eval`."""
+    return submit(home, plan_eval(home, model, EvalAsked(**wanted)))
 
 
-def plan_eval(
-    home: Home,
-    model: str,
-    *,
-    data: str | os.PathLike[str],
-    image_root: str | os.PathLike[str] | None = None,
-    task: str = "gt",
-    limit: int | None = None,
-    adapter: int | None = None,
-    after: Iterable[int] = (),
-    after_any: bool = False,
-    generation: Mapping[str, Any] | None = None,
-    name: str | None = None,
-    held: bool = False,
-    max_seconds: float | None = None,
-    server: Server | None = None,
-    send_images: bool = False,
-    floors: Sequence[str] = (),
-    precision: str = "auto",
-    loader: str = "auto",
-    allow_pickle: bool = False,
-    environment: str | None = None,
-    trust_remote_code: bool | str = False,
-    engine: str | None = None,
-) -> dict[str, Any]:
+def plan_eval(home: Home, model: str, asked: EvalAsked) -> dict[str, Any]:
     """The parts of an evaluation's spec, everything checked and nothing queued (for several that go in together).
 
     Args:
         model: Tracker name, alias, Hugging Face id or local checkpoint folder.
-        data: What the kind reads (backends.data.layout.FORMATS): for ``gt`` FADA chat JSONL with reference answers.
-        task: One of :data:`EVAL_TASKS`.
-        image_root: Where its image paths start; default: the file's folder, then its ``images/``.
-        limit: Ask only N questions: a seeded sample over the whole file (FADA files are sorted by category).
-        adapter: A fine-tune run whose adapter (or full model) is evaluated.
-        after_any: Start on any end of the runs in ``after``, not only when they are done.
-        max_seconds: End an attempt that has run for so long, pauses left out; it can be resumed.
-        name: What to call the model in the lists; default: its tracker name or folder name.
-        server: Where the model is asked, instead of loading it here.
-        send_images: A person has agreed that the images leave this machine for a hosted server.
-        floors: Of :data:`FLOORS`; ``text_only`` asks the model each distinct question once more, about a grey picture.
-        precision: Of :data:`backends.jobs.precision.PRECISIONS`: in what numbers the model is loaded.
-        loader: Of :data:`backends.jobs.unsloth.LOADERS`.
-        allow_pickle: A person has agreed to weights whose file format can carry code.
-        environment: Of `fada env list`: load the model there, with an older transformers; default: as catalogued.
-        trust_remote_code: A person agrees now to run the code that comes with the model, as it is; a text: where its
-            hash is in it.
-        engine: Of config.toml: where it runs; None: on this machine.
 
     Raises:
         QueueError: Model, data or a number is wrong, or the job can never fit this machine, or that engine.
         CodeConsentNeeded: The model brings code, and nobody has agreed to run it.
         ConsentNeeded: Images would leave the machine and nobody has agreed to it.
     """
-    if task not in EVAL_TASKS:
-        raise QueueError(f"there is no evaluation kind {task!r}", hint=f"known: {', '.join(EVAL_TASKS)}")
-    if engine is not None and server is not None:
-        raise QueueError("a model on a server needs no engine: this machine only asks it", hint="leave out --engine")
-    if limit is not None and limit < 1:
-        raise QueueError(f"--limit {limit}: it must be at least 1")
-    by = partial(resolve_model, own_code=environment is not None) if server is None else resolve_served
-    resolved = wants(resolve(home, model, by), environment if server is None else None)
-    if server is not None:
-        resolved, server = served_model(resolved, server, task, adapter)
-    _check_route(resolved, task, adapter)
-    check_task(resolved, task, adapter)
-    report = checked_data(data, image_root, limit, task)
-    resolved, own = environment_part(home, resolved, agrees=trust_remote_code)
-    resolved = pinned(resolved, allow_pickle=allow_pickle, home=home)
+    _check_asked(asked)
+    resolved, server = _answerer(home, model, asked)
+    report = checked_data(asked.data, asked.image_root, asked.limit, asked.task)
+    resolved, own = environment_part(home, resolved, agrees=asked.trust_remote_code)
+    resolved = pinned(resolved, allow_pickle=asked.allow_pickle, home=home)
     parts: dict[str, Any] = {
         "kind": "eval",
-        "task": task,
-        "model": model_part(home, resolved, adapter, name, allow_pickle)
-        | precision_part(precision, resolved.loader, here=server is None)
-        | loader_part(home, loader, resolved.source, resolved.loader, here=server is None)
-        | own,
-        "data": data_part(report, limit),
-        "generation": {
-            **GENERATION,
-            **OF_TASK.get(task, {}),
-            **ONE_BY_ONE.get(resolved.loader, {}),
-            **(generation or {}),
-        },
-        "prompt": {"templates": list(TEMPLATES)} if task == "zero-shot" else None,
+        "task": asked.task,
+        "model": _asked_model(home, resolved, asked) | own,
+        "data": data_part(report, asked.limit),
+        "generation": _generation(resolved, asked),
+        "prompt": {"templates": list(TEMPLATES)} if asked.task == "zero-shot" else None,
         "training": None,
-        "scoring": {"embedding": EMBEDDING if task == "gt" else None, **_floors(floors, task)},
-        **common_parts(after, after_any=after_any, held=held, max_seconds=max_seconds),
-        **engine_part(home, engine),
+        "scoring": {"embedding": EMBEDDING if asked.task == "gt" else None, **_floors(asked.floors, asked.task)},
+        **common_parts(asked),
+        **engine_part(home, asked.engine),
     }
     if server is not None:
-        parts = with_server(home, parts, server, report, send_images)
+        parts = with_server(home, parts, server, report, asked.send_images)
     return reserved(home, parts)
 
 
@@ -160,7 +101,7 @@ def enqueue_command(
         "task": None,
         "title": title or " ".join(command)[:200],
         "command": list(command),
-        **common_parts(after, after_any=after_any, held=False, max_seconds=max_seconds),
+        **common_parts(Asked(after=after, after_any=after_any, max_seconds=max_seconds)),
         **where,
     }
     return submit(home, reserved(home, parts, reserve=vram_bytes))
@@ -175,7 +116,7 @@ def enqueue_tool(
         "task": None,
         "title": title,
         "tool": {"name": tool, "args": dict(arguments)},
-        **common_parts((), after_any=False, held=False, max_seconds=max_seconds),
+        **common_parts(Asked(max_seconds=max_seconds)),
     }
     return submit(home, parts)
 
@@ -211,16 +152,16 @@ def data_part(report: DataReport, limit: int | None, sampling: str | None = None
     }
 
 
-def common_parts(after: Iterable[int], *, after_any: bool, held: bool, max_seconds: float | None) -> dict[str, Any]:
+def common_parts(asked: Asked) -> dict[str, Any]:
     """What every kind of job has. Whether the runs in ``after`` can be waited for is checked by submit."""
     return {
         "seed": 0,
         "threads": 1,
         "device": "auto",
-        "after": list(after),
-        "after_any": after_any,
-        "held": held,
-        "limits": {"max_seconds": max_seconds},
+        "after": list(asked.after),
+        "after_any": asked.after_any,
+        "held": asked.held,
+        "limits": {"max_seconds": asked.max_seconds},
     }
 
 
@@ -230,6 +171,44 @@ def resolve(home: Home, model: str, by: Callable[..., ResolvedModel] = resolve_m
             return by(model, conn)
     except ModelError as error:
         raise QueueError(error.message, where=error.where, hint=error.hint) from error
+
+
+def _check_asked(asked: EvalAsked) -> None:
+    """What is wrong whatever the model."""
+    if asked.task not in EVAL_TASKS:
+        raise QueueError(f"there is no evaluation kind {asked.task!r}", hint=f"known: {', '.join(EVAL_TASKS)}")
+    if asked.engine is not None and asked.server is not None:
+        raise QueueError("a model on a server needs no engine: this machine only asks it", hint="leave out --engine")
+    if asked.limit is not None and asked.limit < 1:
+        raise QueueError(f"--limit {asked.limit}: it must be at least 1")
+
+
+def _answerer(home: Home, model: str, asked: EvalAsked) -> tuple[ResolvedModel, Server | None]:
+    """Who answers: a model that is loaded, or one on a server; that it can answer this kind of question."""
+    server = asked.server
+    by = partial(resolve_model, own_code=asked.environment is not None) if server is None else resolve_served
+    resolved = wants(resolve(home, model, by), asked.environment if server is None else None)
+    if server is not None:
+        resolved, server = served_model(resolved, server, asked.task, asked.adapter)
+    _check_route(resolved, asked.task, asked.adapter)
+    check_task(resolved, asked.task, asked.adapter)
+    return resolved, server
+
+
+def _asked_model(home: Home, resolved: ResolvedModel, asked: EvalAsked) -> dict[str, Any]:
+    """The spec's ``model``, and how it is loaded where it is loaded here."""
+    here = asked.server is None
+    return (
+        model_part(home, resolved, asked.adapter, asked.name, asked.allow_pickle)
+        | precision_part(asked.precision, resolved.loader, here=here)
+        | loader_part(home, asked.loader, resolved.source, resolved.loader, here=here)
+    )
+
+
+def _generation(resolved: ResolvedModel, asked: EvalAsked) -> dict[str, Any]:
+    """How it answers: as usual, as the kind wants it, as its loader can, as a person says."""
+    by_loader = ONE_BY_ONE.get(resolved.loader, {})
+    return {**GENERATION, **OF_TASK.get(asked.task, {}), **by_loader, **(asked.generation or {})}
 
 
 def _check_route(model: ResolvedModel, task: str, adapter: int | None) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from backends.catalog.export import SAID, TARGETS, Route, routes
 from backends.catalog.reader import USER_FILE, load_catalog
+from backends.jobs.asked import ConvertAsked
 from backends.jobs.downloads import pinned
 from backends.jobs.engines.config import engine_part
 from backends.jobs.errors import QueueError
@@ -26,8 +26,6 @@ from db.home import Home
 from db.runs.rows import Run
 
 QUANTS = ("q4_k_m", "q8_0", "f16")
-CHECKED = 32
-"""So many questions are asked of the original and of the exported file, unless it is said."""
 PACKAGES = {"gguf": ("sentencepiece",), "onnx": ("onnx", "onnxruntime", "onnxscript")}
 """What an export imports beside what a fine-tune does: llama.cpp's converter, transformers' exporter."""
 _LEFT = ("adapter", "model")
@@ -46,77 +44,39 @@ class Subject:
 
 
 def enqueue_convert(home: Home, what: str | int, **wanted: Any) -> int:
-    """Queue an export; the arguments and errors are those of :func:`plan_convert`."""
-    return submit(home, plan_convert(home, what, **wanted))
+    """Queue an export; what is wanted is that of :class:`ConvertAsked`, the errors are those of its plan."""
+    return submit(home, plan_convert(home, what, ConvertAsked(**wanted)))
 
 
-def plan_convert(
-    home: Home,
-    what: str | int,
-    *,
-    to: str,
-    quant: str | None = None,
-    data: str | os.PathLike[str] | None = None,
-    image_root: str | os.PathLike[str] | None = None,
-    check: int = CHECKED,
-    after: Iterable[int] = (),
-    after_any: bool = False,
-    held: bool = False,
-    max_seconds: float | None = None,
-    allow_pickle: bool = False,
-    engine: str | None = None,
-) -> dict[str, Any]:
+def plan_convert(home: Home, what: str | int, asked: ConvertAsked) -> dict[str, Any]:
     """The parts of an export's spec, everything checked and nothing queued.
 
     Args:
         what: A run that left weights, or a model as everywhere else.
-        to: One of :data:`backends.catalog.export.TARGETS`.
-        quant: Of a GGUF: one of :data:`QUANTS`.
-        data: Questions that the exported file is checked on; default: those that a fine-tune held out.
-        check: How many of them; 0 checks nothing.
-        after: A run that is not over is waited for anyway.
-        engine: Of config.toml: where it runs; None: on this machine. llama.cpp's tools are those of this machine.
 
     Raises:
         QueueError: No such run or model, no route to that target, a tool is missing, or it can never fit.
     """
-    if to not in TARGETS:
-        raise QueueError(f"there is no export {to!r}", hint=f"known: {', '.join(TARGETS)}")
-    quant = _quant(to, quant)
-    if check < 0:
-        raise QueueError(f"--check {check}: a number of questions cannot be negative", hint="0 checks nothing")
+    _check_asked(asked)
+    quant = _quant(asked.to, asked.quant)
     subject = find_subject(home, what)
-    route = subject.routes[to]
-    if route.why_not is not None:
-        others = [SAID[name] for name, one in subject.routes.items() if one.why_not is None and name != to]
-        ready = f"ready-made, of the published model: {route.ready}; " if route.ready else ""
-        hint = f"{ready}what can be made of it: {', '.join(others) or 'nothing here'}"
-        raise QueueError(f"{subject.model['name']}: {route.words()}", hint=hint)
-    if to == "merged" and subject.run is None:
-        raise QueueError(f"{subject.model['name']} has no adapter: it is whole as it is", hint="name a fine-tune run")
-    tools = {}
-    where = engine_part(home, engine)
-    if to == "gguf" and where:
-        raise QueueError(f"a GGUF is made on this machine, not on {engine}", hint="leave out --engine; --to merged can")
-    if to == "gguf":
-        tools = {name: list(tool.command) for name, tool in need_tools(home, str(quant)).items() if tool.found}
-    _need_packages(to)
-    parents = list(after)
-    if subject.run is not None and not subject.run.is_over and subject.run.id not in parents:
-        parents.append(subject.run.id)
+    _check_route(subject, asked.to)
+    where = engine_part(home, asked.engine)
+    tools = _tools(home, quant, asked.engine if where else None) if asked.to == "gguf" else {}
+    _need_packages(asked.to)
     return reserved(
         home,
         {
             "kind": "convert",
             "task": None,
-            "model": subject.model if subject.run else _pinned_part(home, str(what), allow_pickle),
-            "convert": {"to": to, "quant": quant, "check": check, "tools": tools},
-            "data": _data(subject, data, image_root, check),
+            "model": subject.model if subject.run else _pinned_part(home, str(what), asked.allow_pickle),
+            "convert": {"to": asked.to, "quant": quant, "check": asked.check, "tools": tools},
+            "data": _data(subject, asked),
             "generation": {**GENERATION, "batch_size": 8},
             "training": None,
             "scoring": {"embedding": EMBEDDING},
             **where,
-            **common_parts(parents, after_any=after_any, held=held, max_seconds=max_seconds),
+            **common_parts(_after_its_run(subject, asked)),
         },
     )
 
@@ -140,6 +100,39 @@ def notices(home: Home, parts: Mapping[str, Any]) -> list[str]:
     if parts["convert"]["to"] == "gguf" and not find_tools(home)[SERVER].found:
         return [f"the exported file will not be checked: no llama.cpp server is on this machine ({HINTS[SERVER]})"]
     return []
+
+
+def _check_asked(asked: ConvertAsked) -> None:
+    """What is wrong whatever is exported."""
+    if asked.to not in TARGETS:
+        raise QueueError(f"there is no export {asked.to!r}", hint=f"known: {', '.join(TARGETS)}")
+    if asked.check < 0:
+        raise QueueError(f"--check {asked.check}: a number of questions cannot be negative", hint="0 checks nothing")
+
+
+def _check_route(subject: Subject, to: str) -> None:
+    """That there is a way from it to that file; else which others there are."""
+    route = subject.routes[to]
+    if route.why_not is not None:
+        others = [SAID[name] for name, one in subject.routes.items() if one.why_not is None and name != to]
+        ready = f"ready-made, of the published model: {route.ready}; " if route.ready else ""
+        hint = f"{ready}what can be made of it: {', '.join(others) or 'nothing here'}"
+        raise QueueError(f"{subject.model['name']}: {route.words()}", hint=hint)
+    if to == "merged" and subject.run is None:
+        raise QueueError(f"{subject.model['name']} has no adapter: it is whole as it is", hint="name a fine-tune run")
+
+
+def _tools(home: Home, quant: str | None, engine: str | None) -> dict[str, list[str]]:
+    """llama.cpp's, which are those of this machine."""
+    if engine:
+        raise QueueError(f"a GGUF is made on this machine, not on {engine}", hint="leave out --engine; --to merged can")
+    return {name: list(tool.command) for name, tool in need_tools(home, str(quant)).items() if tool.found}
+
+
+def _after_its_run(subject: Subject, asked: ConvertAsked) -> ConvertAsked:
+    """A run that is not over is waited for."""
+    run = subject.run
+    return asked if run is None or run.is_over else replace(asked, after=dict.fromkeys([*asked.after, run.id]))
 
 
 def _quant(to: str, quant: str | None) -> str | None:
@@ -194,18 +187,17 @@ def _routes(home: Home, model: Mapping[str, Any]) -> dict[str, Route]:
     return routes(source, catalog.find(source) or catalog.find(str(model.get("name") or "")))
 
 
-def _data(
-    subject: Subject, data: str | os.PathLike[str] | None, root: str | os.PathLike[str] | None, check: int
-) -> dict[str, Any] | None:
+def _data(subject: Subject, asked: ConvertAsked) -> dict[str, Any] | None:
     """What it is checked on. What a fine-tune held out may be gone by now: then it is not checked."""
-    if not check:
+    if not asked.check:
         return None
+    data, root = asked.data, asked.image_root
     if data is None:
         known = subject.data
         if not known or not Path(known["path"]).is_file():
             return None
         data, root = known["path"], known.get("image_root")
-    return data_part(checked_data(data, root, None, "gt"), check)
+    return data_part(checked_data(data, root, None, "gt"), asked.check)
 
 
 def _need_packages(to: str) -> None:

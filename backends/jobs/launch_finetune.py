@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from backends.data.subset import STRATIFIED
+from backends.data.validate import DataReport
+from backends.jobs.asked import FinetuneAsked
 from backends.jobs.downloads import pinned
 from backends.jobs.engines.config import engine_part
 from backends.jobs.errors import QueueError
@@ -24,74 +25,63 @@ from db.home import Home
 
 
 def enqueue_finetune(home: Home, model: str, **wanted: Any) -> int:
-    """Queue a fine-tune alone; the arguments and errors are those of :func:`plan_finetune`."""
-    return submit(home, plan_finetune(home, model, **wanted))
+    """Queue a fine-tune alone; what is wanted is that of :class:`FinetuneAsked`, the errors are those of its plan."""
+    return submit(home, plan_finetune(home, model, FinetuneAsked(**wanted)))
 
 
-def plan_finetune(
-    home: Home,
-    model: str,
-    *,
-    data: str | os.PathLike[str],
-    image_root: str | os.PathLike[str] | None = None,
-    eval_data: str | os.PathLike[str] | None = None,
-    eval_root: str | os.PathLike[str] | None = None,
-    settings: Mapping[str, Any] | None = None,
-    generation: Mapping[str, Any] | None = None,
-    precision: str = "auto",
-    after: Iterable[int] = (),
-    after_any: bool = False,
-    name: str | None = None,
-    held: bool = False,
-    max_seconds: float | None = None,
-    allow_pickle: bool = False,
-    engine: str | None = None,
-) -> dict[str, Any]:
+def plan_finetune(home: Home, model: str, asked: FinetuneAsked) -> dict[str, Any]:
     """The parts of a fine-tune's spec, everything checked and nothing queued.
 
     The job leaves ``adapter/`` (LoRA) or ``model/`` (full) in its run directory.
 
-    Args:
-        eval_data: Held-out questions that are scored while it trains; never trained on.
-        eval_root: Their image root; default: ``image_root``.
-        settings: See backends.jobs.settings.TRAINING (short names work).
-        precision: Of :data:`backends.jobs.precision.PRECISIONS`: LoRA on a base of so many bits.
-        engine: Of config.toml: where it runs; None: on this machine.
-
     Raises:
         QueueError: Model, data or a setting is wrong, or the job can never fit this machine.
     """
-    try:
-        training = training_spec(check_settings(settings or {}))
-    except SettingError as error:
-        raise QueueError(str(error)) from error
-    check_trackers(training["report_to"])
+    training = _training(asked.settings or {})
     resolved = resolve(home, model)
     check_task(resolved, None, None)
     check_method(home, training["method"], resolved.source)
-    report = checked_data(data, image_root, None, "finetune")
-    held_out = checked_data(eval_data, eval_root or image_root, None, "finetune") if eval_data else None
-    if held_out and held_out.sha256 == report.sha256:
-        raise QueueError("training and held-out data are the same file", where=str(eval_data))
-    resolved = pinned(resolved, allow_pickle=allow_pickle, home=home)
+    report, held_out = _both_data(asked)
+    resolved = pinned(resolved, allow_pickle=asked.allow_pickle, home=home)
     training["eval_data"] = data_part(held_out, training["eval_limit"]) if held_out else None
     parts: dict[str, Any] = {
         "kind": "finetune",
         "task": None,
-        "model": model_part(home, resolved, None, name, allow_pickle)
-        | precision_part(precision, resolved.loader, here=True),
+        "model": model_part(home, resolved, None, asked.name, asked.allow_pickle)
+        | precision_part(asked.precision, resolved.loader, here=True),
         "data": data_part(report, training["limit"], STRATIFIED),
-        "generation": {**GENERATION, **(generation or {})},
+        "generation": {**GENERATION, **(asked.generation or {})},
         "training": training,
         "scoring": None,
-        **common_parts(after, after_any=after_any, held=held, max_seconds=max_seconds),
-        **engine_part(home, engine),
+        **common_parts(asked),
+        **engine_part(home, asked.engine),
     }
     return reserved(home, parts)
 
 
+def _training(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The spec's ``training``; what it reports to is installed."""
+    try:
+        training = training_spec(check_settings(settings))
+    except SettingError as error:
+        raise QueueError(str(error)) from error
+    check_trackers(training["report_to"])
+    return training
+
+
+def _both_data(asked: FinetuneAsked) -> tuple[DataReport, DataReport | None]:
+    """What is trained on, and what is held out, which is something else."""
+    report = checked_data(asked.data, asked.image_root, None, "finetune")
+    if not asked.eval_data:
+        return report, None
+    held_out = checked_data(asked.eval_data, asked.eval_root or asked.image_root, None, "finetune")
+    if held_out.sha256 == report.sha256:
+        raise QueueError("training and held-out data are the same file", where=str(asked.eval_data))
+    return report, held_out
+
+
 def wanted_like(home: Home, run_id: int) -> dict[str, Any]:
-    """What :func:`plan_finetune` takes to do an earlier fine-tune again: ``model`` and its keyword arguments.
+    """What it takes to do an earlier fine-tune again: ``model``, and what :class:`FinetuneAsked` has.
 
     Raises:
         QueueError: There is no such run, it is no fine-tune, or it was made elsewhere.

@@ -40,6 +40,7 @@ def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
 
 def convert(args: argparse.Namespace, context: Context) -> int:
     """Route, tools and data are checked before it is queued."""
+    from backends.jobs.asked import ConvertAsked
     from backends.jobs.launch_convert import notices, plan_convert
     from backends.jobs.submit import submit
 
@@ -49,13 +50,15 @@ def convert(args: argparse.Namespace, context: Context) -> int:
         plan = plan_convert(
             context.home,
             args.what,
-            to=args.to,
-            quant=args.quant,
-            data=args.data,
-            image_root=args.image_root,
-            check=args.check,
-            allow_pickle=args.allow_pickle,
-            **options,
+            ConvertAsked(
+                to=args.to,
+                quant=args.quant,
+                data=args.data,
+                image_root=args.image_root,
+                check=args.check,
+                allow_pickle=args.allow_pickle,
+                **options,
+            ),
         )
         for text in notices(context.home, plan):
             print(printable(f"fada: {text}"), file=sys.stderr)

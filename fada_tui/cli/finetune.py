@@ -75,6 +75,7 @@ def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
 
 def finetune(args: argparse.Namespace, context: Context) -> int:
     """Everything is checked before anything is queued."""
+    from backends.jobs.asked import FinetuneAsked
     from backends.jobs.follow import follow
     from backends.jobs.launch_finetune import changed_data, plan_finetune
     from backends.jobs.reporting import notices
@@ -85,7 +86,9 @@ def finetune(args: argparse.Namespace, context: Context) -> int:
         points = _points(args, wanted["settings"])
         told = _training_warnings(context, wanted)
         model = wanted.pop("model")
-        plans = [plan_finetune(context.home, model, **{**wanted, "settings": point}) for point, _ in points]
+        plans = [
+            plan_finetune(context.home, model, FinetuneAsked(**{**wanted, "settings": point})) for point, _ in points
+        ]
         for text in changed_data(context.home, args.like, plans[0]) if args.like is not None else []:
             _warn(text)
         for text in notices(plans[0]["training"].get("report_to")):

@@ -104,6 +104,7 @@ def queue_options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def evaluate(args: argparse.Namespace, context: Context) -> int:
+    from backends.jobs.asked import EvalAsked
     from backends.jobs.engines.config import grouped
     from backends.jobs.launch import plan_eval
     from backends.jobs.submit import submit
@@ -116,18 +117,20 @@ def evaluate(args: argparse.Namespace, context: Context) -> int:
             plan_eval(
                 context.home,
                 model,
-                data=args.data,
-                image_root=args.image_root,
-                task=args.kind,
-                limit=args.limit,
-                adapter=args.adapter,
-                floors=tuple(name.strip() for name in args.floors.split(",") if name.strip()),
-                precision=args.precision,
-                loader=args.loader,
-                allow_pickle=args.allow_pickle,
-                environment=args.environment,
-                trust_remote_code=args.trust_remote_code,
-                **options,
+                EvalAsked(
+                    data=args.data,
+                    image_root=args.image_root,
+                    task=args.kind,
+                    limit=args.limit,
+                    adapter=args.adapter,
+                    floors=tuple(name.strip() for name in args.floors.split(",") if name.strip()),
+                    precision=args.precision,
+                    loader=args.loader,
+                    allow_pickle=args.allow_pickle,
+                    environment=args.environment,
+                    trust_remote_code=args.trust_remote_code,
+                    **options,
+                ),
             )
             for model in args.models
         ]

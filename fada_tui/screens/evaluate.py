@@ -142,6 +142,7 @@ class EvaluateForm(FitForm[tuple[int, ...]]):
         return tuple(submit(self._home, plan) for plan in grouped(plans))
 
     def _plans(self, values: dict[str, str]) -> list[dict[str, Any]]:
+        from backends.jobs.asked import EvalAsked
         from backends.jobs.launch import plan_eval
 
         agreed = _AGREED in values
@@ -151,19 +152,21 @@ class EvaluateForm(FitForm[tuple[int, ...]]):
             plan_eval(
                 self._home,
                 model,
-                data=path_of(required(values, "data", "the data file")),
-                image_root=path_of(values["image_root"]) or None,
-                task=values["kind"],
-                limit=int(values["limit"]) if values["limit"] else None,
-                adapter=int(adapter) if adapter else None,
-                server=server,
-                send_images=agreed,
-                environment=chosen_environment(values),
-                trust_remote_code=values.get(_CODE, ""),
-                precision=values["precision"],
-                floors=("text_only",) if values["text_only"] == "yes" else (),
-                generation=_generation(values),
-                engine=chosen_engine(values),
+                EvalAsked(
+                    data=path_of(required(values, "data", "the data file")),
+                    image_root=path_of(values["image_root"]) or None,
+                    task=values["kind"],
+                    limit=int(values["limit"]) if values["limit"] else None,
+                    adapter=int(adapter) if adapter else None,
+                    server=server,
+                    send_images=agreed,
+                    environment=chosen_environment(values),
+                    trust_remote_code=values.get(_CODE, ""),
+                    precision=values["precision"],
+                    floors=("text_only",) if values["text_only"] == "yes" else (),
+                    generation=_generation(values),
+                    engine=chosen_engine(values),
+                ),
             )
             for model in self._models or (required(values, "model", "the model"),)
         ]

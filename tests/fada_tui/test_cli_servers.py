@@ -65,11 +65,14 @@ def test_a_hosted_server_needs_consent_and_says_what_would_go_where(
     assert "3 requests" in document["error"]["message"] and "--send-images" in err and server.url in err
     assert fada("jobs")[1] == [] and server.seen == []
     (panel_home.root / "dispatcher.lock").touch()
+    from backends.jobs.asked import EvalAsked
     from backends.jobs.launch import plan_eval
     from backends.jobs.servers import named_server
 
     agreed = plan_eval(
-        panel_home, "GPT-4o", data=phantom_set["test"], server=named_server(panel_home.config, "test"), send_images=True
+        panel_home,
+        "GPT-4o",
+        EvalAsked(data=phantom_set["test"], server=named_server(panel_home.config, "test"), send_images=True),
     )
     consent = agreed["server"]["consent"]
     assert (consent["host"], consent["images"], consent["requests"]) == ("127.0.0.1", 6, 24)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from backends.jobs import follow, submit
+from backends.jobs.asked import FinetuneAsked
 from backends.jobs.errors import QueueError
 from backends.jobs.follow import enqueue_finetune_with_evals, evaluated_pair
 from backends.jobs.launch_finetune import changed_data, plan_finetune, variants, wanted_like
@@ -85,7 +86,7 @@ def test_a_pair_is_of_one_base_and_one_question_paper(home: Home, wanted: dict[s
 def test_a_run_is_repeated_and_varied_from_its_spec(home: Home, wanted: dict[str, Any]) -> None:
     (tune, *_) = enqueue_finetune_with_evals(home, **wanted)
     like = wanted_like(home, tune)
-    again = plan_finetune(home, like.pop("model"), **like)
+    again = plan_finetune(home, like.pop("model"), FinetuneAsked(**like))
     before = spec_of(home, tune)
     for part in ("model", "data", "training", "generation", "limits"):
         assert again[part] == before[part]
@@ -110,7 +111,7 @@ def test_a_sweep_has_a_run_for_each_combination(home: Home, wanted: dict[str, An
     points = variants(["lr=1e-4,2e-4", "r=4,8"])
     assert points == [{"learning_rate": lr, "lora.r": r} for lr in (1e-4, 2e-4) for r in (4, 8)]
     model = wanted.pop("model")
-    plans = [plan_finetune(home, model, **{**wanted, "settings": point}) for point in points[:2]]
+    plans = [plan_finetune(home, model, FinetuneAsked(**{**wanted, "settings": point})) for point in points[:2]]
     made = follow.follow(home, plans, tags=[["r=4"], ["r=8"]])
     assert [one.reused for one in made] == [False, True] and made[0].base == made[1].base
     with closing(connect(home.runs_db)) as conn:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from backends.jobs import store
+from backends.jobs.asked import ConvertAsked
 from backends.jobs.errors import QueueError
 from backends.jobs.ingest import adopt
 from backends.jobs.launch_convert import notices, plan_convert
@@ -72,7 +73,7 @@ def no_tools(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_was_trained_in_four_bits_is_merged_in_the_numbers_of_the_checkpoint(home: Home, tune: int) -> None:
-    plan = plan_convert(home, tune, to="merged")
+    plan = plan_convert(home, tune, ConvertAsked(to="merged"))
     assert plan["model"]["from_run"] == tune and plan["model"]["parent"] == "f1"
     assert "precision" not in plan["model"] and "quantisation" not in plan["model"]
     assert (plan["kind"], plan["task"], plan["convert"]["to"]) == ("convert", None, "merged")
@@ -86,14 +87,14 @@ def test_it_is_checked_on_what_the_fine_tune_held_out(
 ) -> None:
     held_out = {"path": phantom_set["val"], "image_root": phantom_set["images"]}
     run = _run(home, tiny_checkpoint, "finetune", "adapter", training={"eval_data": held_out}, data={"path": "/gone"})
-    plan = plan_convert(home, run, to="merged", check=5)
+    plan = plan_convert(home, run, ConvertAsked(to="merged", check=5))
     assert (plan["data"]["path"], plan["data"]["limit"], plan["data"]["samples"]) == (phantom_set["val"], 5, 5)
     assert notices(home, plan) == []
-    assert plan_convert(home, run, to="merged", check=0)["data"] is None
+    assert plan_convert(home, run, ConvertAsked(to="merged", check=0))["data"] is None
 
 
 def test_target_and_quantisation_decide_the_fingerprint(home: Home, tune: int) -> None:
-    plan = plan_convert(home, tune, to="merged")
+    plan = plan_convert(home, tune, ConvertAsked(to="merged"))
     other = {**plan, "convert": {**plan["convert"], "to": "gguf"}}
     elsewhere = {**plan, "convert": {**plan["convert"], "tools": {"converter": ["/elsewhere"]}}}
     assert fingerprint(plan) != fingerprint(other)
@@ -112,36 +113,36 @@ def test_target_and_quantisation_decide_the_fingerprint(home: Home, tune: int) -
 )
 def test_what_cannot_be_is_refused(home: Home, tune: int, wanted: dict[str, Any], message: str) -> None:
     with pytest.raises(QueueError) as caught:
-        plan_convert(home, tune, **wanted)
+        plan_convert(home, tune, ConvertAsked(**wanted))
     assert message in caught.value.message and caught.value.hint
 
 
 def test_a_run_without_weights(home: Home, tiny_checkpoint: Path) -> None:
     evaluation = _run(home, tiny_checkpoint, "eval", None, task="gt")
     with pytest.raises(QueueError, match=f"run #{evaluation} \\(eval\\) left no weights"):
-        plan_convert(home, evaluation, to="merged")
+        plan_convert(home, evaluation, ConvertAsked(to="merged"))
     empty = _run(home, tiny_checkpoint, "finetune", None)
     with pytest.raises(QueueError, match="left neither adapter/ nor model/"):
-        plan_convert(home, empty, to="merged")
+        plan_convert(home, empty, ConvertAsked(to="merged"))
     with pytest.raises(QueueError, match="there is no run #99"):
-        plan_convert(home, 99, to="merged")
+        plan_convert(home, 99, ConvertAsked(to="merged"))
 
 
 def test_a_model_without_an_adapter_needs_no_merging(home: Home, gemma: Path) -> None:
     with pytest.raises(QueueError, match="it is whole as it is"):
-        plan_convert(home, str(gemma), to="merged")
+        plan_convert(home, str(gemma), ConvertAsked(to="merged"))
 
 
 def test_a_model_without_any_route_says_so_and_names_what_is_ready(home: Home) -> None:
     with pytest.raises(QueueError) as caught:
-        plan_convert(home, "Moondream2", to="gguf")
+        plan_convert(home, "Moondream2", ConvertAsked(to="gguf"))
     assert "no GGUF: " in caught.value.message and "ggml-org/moondream2-20250414-GGUF" in str(caught.value.hint)
 
 
 @pytest.mark.usefixtures("no_tools")
 def test_a_missing_converter_is_said_with_how_to_get_it(home: Home, gemma: Path) -> None:
     with pytest.raises(QueueError) as caught:
-        plan_convert(home, str(gemma), to="gguf")
+        plan_convert(home, str(gemma), ConvertAsked(to="gguf"))
     assert "convert_hf_to_gguf.py" in caught.value.message and "[llama_cpp]" in str(caught.value.hint)
 
 
@@ -151,10 +152,12 @@ def test_the_folder_of_llama_cpp_is_enough(home: Home, gemma: Path, tmp_path: Pa
     converter = program(source / "convert_hf_to_gguf.py")
     home.config.write_text(f'[llama_cpp]\nfolder = "{source}"\n')
     with pytest.raises(QueueError, match=r"quantiser .llama-quantize. is not on this machine"):
-        plan_convert(home, str(gemma), to="gguf", quant="q4_k_m")
-    assert plan_convert(home, str(gemma), to="gguf", quant="q8_0")["convert"]["tools"][CONVERTER] == [str(converter)]
+        plan_convert(home, str(gemma), ConvertAsked(to="gguf", quant="q4_k_m"))
+    assert plan_convert(home, str(gemma), ConvertAsked(to="gguf", quant="q8_0"))["convert"]["tools"][CONVERTER] == [
+        str(converter)
+    ]
     quantiser = program(source / "build/bin/llama-quantize")
-    plan = plan_convert(home, str(gemma), to="gguf")
+    plan = plan_convert(home, str(gemma), ConvertAsked(to="gguf"))
     assert plan["convert"]["quant"] == "q4_k_m" and plan["convert"]["tools"][QUANTISER] == [str(quantiser)]
 
 
@@ -183,4 +186,4 @@ def test_a_fine_tune_that_is_not_over_is_waited_for(home: Home, tiny_checkpoint:
     model = {"name": "tiny", "source": str(tiny_checkpoint), "loader": "transformers"}
     store.create(home, run, {"id": run, "kind": "finetune", "task": None, "created": 1.0, "model": model})
     _index(home, run)
-    assert plan_convert(home, f"#{run}", to="merged")["after"] == [run]
+    assert plan_convert(home, f"#{run}", ConvertAsked(to="merged"))["after"] == [run]

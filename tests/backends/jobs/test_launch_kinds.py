@@ -7,6 +7,7 @@ import pytest
 
 from backends.catalog.resolve import ResolvedModel
 from backends.jobs import launch
+from backends.jobs.asked import EvalAsked
 from backends.jobs.errors import QueueError
 from backends.jobs.launch import plan_eval
 from backends.jobs.settings import EVAL_TASKS
@@ -33,20 +34,22 @@ def test_what_a_kind_adds_to_its_spec(
     home: Home, tiny_checkpoint: Path, phantom_set: dict[str, str], classes: Path
 ) -> None:
     model = str(tiny_checkpoint)
-    perf = plan_eval(home, model, data=phantom_set["test"], image_root=phantom_set["images"], task="perf")
+    perf = plan_eval(home, model, EvalAsked(data=phantom_set["test"], image_root=phantom_set["images"], task="perf"))
     assert (perf["generation"]["batch_size"], perf["scoring"]["embedding"], perf["prompt"]) == (1, None, None)
     given = {"batch_size": 4}
     perf = plan_eval(
-        home, model, data=phantom_set["test"], image_root=phantom_set["images"], task="perf", generation=given
+        home,
+        model,
+        EvalAsked(data=phantom_set["test"], image_root=phantom_set["images"], task="perf", generation=given),
     )
     assert perf["generation"]["batch_size"] == 4
-    shot = plan_eval(home, model, data=classes, task="zero-shot")
+    shot = plan_eval(home, model, EvalAsked(data=classes, task="zero-shot"))
     assert "{}" in shot["prompt"]["templates"]
     assert json.dumps(shot)
     with pytest.raises(QueueError, match="adapter is of a chat model"):
-        plan_eval(home, model, data=classes, task="zero-shot", adapter=1)
+        plan_eval(home, model, EvalAsked(data=classes, task="zero-shot", adapter=1))
     with pytest.raises(QueueError, match="fetal-gauge cannot read"):
-        plan_eval(home, model, data=phantom_set["test"], task="fetal-gauge")
+        plan_eval(home, model, EvalAsked(data=phantom_set["test"], task="fetal-gauge"))
 
 
 def test_a_contrastive_model_is_asked_nothing(home: Home, classes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,6 +57,6 @@ def test_a_contrastive_model_is_asked_nothing(home: Home, classes: Path, monkeyp
     monkeypatch.setattr(launch, "resolve", lambda *_: found)
     monkeypatch.setattr(launch, "pinned", lambda model, **_: model)  # the hub, or its absence, is not what is tried
     with pytest.raises(QueueError, match="ranks given sentences") as raised:
-        plan_eval(home, "FetalCLIP", data=classes, task="gt")
+        plan_eval(home, "FetalCLIP", EvalAsked(data=classes, task="gt"))
     assert raised.value.hint and "zero-shot" in raised.value.hint
-    assert plan_eval(home, "FetalCLIP", data=classes, task="zero-shot")["model"]["loader"] == "open_clip"
+    assert plan_eval(home, "FetalCLIP", EvalAsked(data=classes, task="zero-shot"))["model"]["loader"] == "open_clip"

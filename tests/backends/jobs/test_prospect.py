@@ -11,6 +11,7 @@ import pytest
 
 from backends.data.validate import MEASURED, validate
 from backends.estimate.ask import Question
+from backends.jobs.asked import EvalAsked, FinetuneAsked
 from backends.jobs.launch import plan_eval
 from backends.jobs.launch_finetune import plan_finetune
 from backends.jobs.pace import find_pace, total_steps
@@ -66,7 +67,7 @@ def done(home: Home, parts: dict[str, Any], peak: int, seconds: float = 100.0, s
 
 def test_sizes_of_images_are_in_the_spec_and_not_in_the_fingerprint(home: Home, two_sizes: Path) -> None:
     assert validate(two_sizes).image_sizes == ((320, 240, 9), (640, 480, 1)) and MEASURED >= 10
-    parts = plan_eval(home, MODEL, data=two_sizes, generation={"batch_size": 1})
+    parts = plan_eval(home, MODEL, EvalAsked(data=two_sizes, generation={"batch_size": 1}))
     assert parts["data"]["image_sizes"] == [[320, 240, 9], [640, 480, 1]]
     bare = {**parts, "data": {key: value for key, value in parts["data"].items() if key != "image_sizes"}}
     from backends.jobs.spec import fingerprint
@@ -85,9 +86,9 @@ def question_of(home: Home, data: Path, **more: Any) -> Question:
 def test_an_evaluation_reserves_what_was_shown(home: Home, two_sizes: Path, earlier: int) -> None:
     if earlier:
         batch = {1: 2, 2: 1}[earlier]
-        done(home, plan_eval(home, MODEL, data=two_sizes, generation={"batch_size": batch}), 6 * GIB)
+        done(home, plan_eval(home, MODEL, EvalAsked(data=two_sizes, generation={"batch_size": batch})), 6 * GIB)
     shown = foresee(home, question_of(home, two_sizes, batch=1, task="gt", embedded=True))
-    reserve = plan_eval(home, MODEL, data=two_sizes, generation={"batch_size": 1})["reserve"]
+    reserve = plan_eval(home, MODEL, EvalAsked(data=two_sizes, generation={"batch_size": 1}))["reserve"]
     assert (shown.reserved, shown.here.source, shown.here.memory) == tuple(
         reserve[key] for key in ("bytes", "source", "memory")
     )
@@ -98,10 +99,12 @@ def test_an_evaluation_reserves_what_was_shown(home: Home, two_sizes: Path, earl
 def test_a_fine_tune_reserves_what_was_shown(home: Home, two_sizes: Path, earlier: bool) -> None:
     settings = {"method": "peft", "batch_size": 1, "max_pixels": 100_000, "lora.r": 8}
     if earlier:
-        done(home, plan_finetune(home, MODEL, data=two_sizes, settings={**settings, "lora.r": 4}), 7 * GIB)
+        done(
+            home, plan_finetune(home, MODEL, FinetuneAsked(data=two_sizes, settings={**settings, "lora.r": 4})), 7 * GIB
+        )
     asked = {"method": "peft", "batch": 1, "max_pixels": 100_000, "rank": 8, "targets": "language"}
     shown = foresee(home, question_of(home, two_sizes, **asked), training_spec(settings))
-    reserve = plan_finetune(home, MODEL, data=two_sizes, settings=settings)["reserve"]
+    reserve = plan_finetune(home, MODEL, FinetuneAsked(data=two_sizes, settings=settings))["reserve"]
     assert (shown.reserved, shown.here.source) == (reserve["bytes"], reserve["source"])
     assert shown.steps == 30 and shown.samples == 30
 
@@ -112,7 +115,7 @@ def test_larger_images_reserve_more_and_a_limit_of_pixels_less(home: Home, two_s
 
     def reserved(data: Path, **settings: Any) -> int:
         given = {"method": "peft", "batch_size": 1, **settings}
-        return int(plan_finetune(home, MODEL, data=data, settings=given)["reserve"]["bytes"])
+        return int(plan_finetune(home, MODEL, FinetuneAsked(data=data, settings=given))["reserve"]["bytes"])
 
     assert reserved(small) < reserved(two_sizes)
     assert reserved(two_sizes, max_pixels=80_000) < reserved(two_sizes)
@@ -121,8 +124,10 @@ def test_larger_images_reserve_more_and_a_limit_of_pixels_less(home: Home, two_s
 def test_a_run_of_other_images_is_no_run_like_it(home: Home, two_sizes: Path, tmp_path: Path) -> None:
     small = tmp_path / "small.jsonl"
     small.write_text("".join(two_sizes.read_text().splitlines(keepends=True)[:4]))
-    done(home, plan_eval(home, MODEL, data=small, generation={"batch_size": 1}), 5 * GIB)
-    assert plan_eval(home, MODEL, data=two_sizes, generation={"batch_size": 1})["reserve"]["source"].startswith("est")
+    done(home, plan_eval(home, MODEL, EvalAsked(data=small, generation={"batch_size": 1})), 5 * GIB)
+    assert plan_eval(home, MODEL, EvalAsked(data=two_sizes, generation={"batch_size": 1}))["reserve"][
+        "source"
+    ].startswith("est")
 
 
 def test_tokens_of_the_usual_and_of_the_largest_image(home: Home, two_sizes: Path) -> None:
@@ -134,7 +139,7 @@ def test_tokens_of_the_usual_and_of_the_largest_image(home: Home, two_sizes: Pat
 
 def test_time_is_as_long_as_it_took_and_unknown_before(home: Home, two_sizes: Path) -> None:
     settings = {"method": "peft", "batch_size": 1, "accumulation": 4, "max_steps": 5}
-    parts = plan_finetune(home, MODEL, data=two_sizes, settings=settings)
+    parts = plan_finetune(home, MODEL, FinetuneAsked(data=two_sizes, settings=settings))
     asked = {"method": "peft", "batch": 1, "targets": "language"}
     question, twice = question_of(home, two_sizes, **asked), training_spec({**settings, "max_steps": 10})
     assert foresee(home, question, twice).seconds is None

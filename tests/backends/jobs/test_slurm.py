@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from backends.jobs import queue
+from backends.jobs.asked import EvalAsked
 from backends.jobs.engines.config import grouped, named_engine
 from backends.jobs.engines.slurm import Slurm
 from backends.jobs.engines.submission import Submission, read_submission, write_submission
@@ -121,8 +122,8 @@ def test_an_evaluation_there_scores_as_here(
     cluster: SlurmCluster, home: Home, tiny_checkpoint: Path, phantom_set: dict[str, str]
 ) -> None:
     asked = {"data": phantom_set["test"], "limit": 4, "generation": {"max_new_tokens": 4}}
-    here = submit(home, plan_eval(home, str(tiny_checkpoint), **asked))
-    there = submit(home, plan_eval(home, str(tiny_checkpoint), engine="cluster", **asked))
+    here = submit(home, plan_eval(home, str(tiny_checkpoint), EvalAsked(**asked)))
+    there = submit(home, plan_eval(home, str(tiny_checkpoint), EvalAsked(engine="cluster", **asked)))
     found = queue.wait(home, [here, there])
     assert [run.state for run in found] == ["done", "done"]
     assert found[0].fingerprint == found[1].fingerprint

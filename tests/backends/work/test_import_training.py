@@ -13,6 +13,7 @@ import pytest
 from backends.data.errors import DataError
 from backends.data.results.door import read_results
 from backends.jobs import store
+from backends.jobs.asked import EvalAsked
 from backends.jobs.events import EventWriter
 from backends.jobs.job import Job
 from backends.jobs.launch import plan_eval
@@ -193,7 +194,9 @@ def test_its_adapter_is_taken_by_an_evaluation(
     llama_factory(tmp_path / "out")
     run_id = bring_in(tmp_path / "out")
     plan = plan_eval(
-        home, str(tiny_checkpoint), data=phantom_set["test"], image_root=phantom_set["images"], adapter=run_id
+        home,
+        str(tiny_checkpoint),
+        EvalAsked(data=phantom_set["test"], image_root=phantom_set["images"], adapter=run_id),
     )
     assert plan["model"]["from_run"] == run_id and plan["model"]["parent"]
 

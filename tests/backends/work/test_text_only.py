@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from backends.jobs import store
+from backends.jobs.asked import EvalAsked
 from backends.jobs.errors import QueueError
 from backends.jobs.job import Job
 from backends.jobs.launch import plan_eval
@@ -103,9 +104,9 @@ def test_a_stop_between_keeps_what_was_asked(make_job: Callable[..., Job], data:
 def test_an_unknown_floor_and_another_kind_are_refused(home: Home, tiny_checkpoint: Path, data: dict[str, Any]) -> None:
     given = {"data": data["path"], "image_root": data["image_root"]}
     with pytest.raises(QueueError, match="no floor 'blind'"):
-        plan_eval(home, str(tiny_checkpoint), floors=["blind"], **given)
+        plan_eval(home, str(tiny_checkpoint), EvalAsked(floors=["blind"], **given))
     with pytest.raises(QueueError, match="not made for perf"):
-        plan_eval(home, str(tiny_checkpoint), floors=["text_only"], task="perf", **given)
-    spec = plan_eval(home, str(tiny_checkpoint), floors=["shuffled", "text_only"], **given)
+        plan_eval(home, str(tiny_checkpoint), EvalAsked(floors=["text_only"], task="perf", **given))
+    spec = plan_eval(home, str(tiny_checkpoint), EvalAsked(floors=["shuffled", "text_only"], **given))
     assert spec["scoring"]["floors"] == ["text_only"]
-    assert "floors" not in plan_eval(home, str(tiny_checkpoint), floors=["shuffled"], **given)["scoring"]
+    assert "floors" not in plan_eval(home, str(tiny_checkpoint), EvalAsked(floors=["shuffled"], **given))["scoring"]
