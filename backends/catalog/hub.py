@@ -28,6 +28,11 @@ def repo_folder(repo: str) -> Path:
     return cache_folder() / f"models--{repo.replace('/', '--')}"
 
 
+def list_of_files(repo: str, commit: str) -> Path:
+    """Where it is written which files, of which sizes, a whole download of that commit consists of."""
+    return repo_folder(repo) / "fada" / f"{commit}.json"
+
+
 def cached_commit(repo: str, revision: str | None = None) -> str | None:
     """The commit that a branch stood for when it was last fetched; None where nothing of it is here."""
     folder = cached_snapshot(repo, revision)

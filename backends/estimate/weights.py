@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from backends.catalog.errors import CatalogError
-from backends.catalog.hub import cached_snapshot
+from backends.catalog.errors import CatalogError, ModelError
+from backends.catalog.hub import cached_snapshot, list_of_files
+from backends.catalog.local import read_json
 from backends.catalog.reader import load_catalog
+from backends.catalog.remote import PICKLED
 from backends.estimate.configuration import Configuration, find_configuration
 from backends.estimate.geometry import read_tensors, stored_params
 from backends.estimate.parts import Part, part
@@ -24,6 +27,10 @@ _LEFT_WHOLE = 0.12
 """Of the packed layers, what "dynamic" 4-bit checkpoints leave in 16 bits at most."""
 _UNLIKE = 0.03
 """Where the files differ from their configuration by more, the files are believed."""
+_IN_32_BITS = 1.6
+"""Files that have so many times the parameters that the name says, were they in 16 bits, are not."""
+_WEIGHTS = ("*.safetensors", *PICKLED)
+_LISTED = "the files that the hub has"
 _ROUNDING = (0.99, 1.03)
 """Shared tensors are stored once; the allocator rounds each up to 2 MiB segments."""
 
@@ -79,10 +86,24 @@ def find_weights(model: Mapping[str, Any], user_catalog: Path | None = None) -> 
     stored = stored_params(folder) if folder else None
     if stored:
         return _guessed(stored / 1e9, configuration, "parameters by the size of the weight files", 0.02)
-    return _by_name(source, name, configuration, user_catalog)
+    listed = _listed_bytes(source, str(model.get("revision") or ""))
+    return _by_name(source, name, configuration, user_catalog, listed)
 
 
-def _by_name(source: str, name: str, configuration: Configuration | None, user_catalog: Path | None) -> Weights:
+def _listed_bytes(source: str, commit: str) -> int:
+    """Of the weight files that the hub said it has of a commit; 0 where it was not asked."""
+    if not commit or "/" not in source or Path(source).is_absolute():
+        return 0
+    try:
+        files = read_json(list_of_files(source, commit))
+        return sum(int(size) for file, size in files.items() if any(fnmatch(file, kind) for kind in _WEIGHTS))
+    except (ModelError, TypeError, ValueError):
+        return 0
+
+
+def _by_name(
+    source: str, name: str, configuration: Configuration | None, user_catalog: Path | None, listed: int
+) -> Weights:
     try:
         catalog = load_catalog(user_catalog)
     except CatalogError:
@@ -94,7 +115,12 @@ def _by_name(source: str, name: str, configuration: Configuration | None, user_c
     size = re.search(r"(\d+(?:\.\d+)?)\s*([bm])(?![a-z])", f"{source} {name}", re.IGNORECASE)
     if size:
         billions = float(size[1]) / (1 if size[2].lower() == "b" else 1000)
+        if listed:  # the name rounds; and it tells weights that are kept in 32 bits
+            each = 4 if listed / 2e9 > _IN_32_BITS * billions else 2
+            return _guessed(listed / each / 1e9, configuration, f"parameters by {_LISTED}", 0.03)
         return _guessed(billions, configuration, "parameters by its name", 0.15)
+    if listed:
+        return _guessed(listed / 2e9, configuration, f"parameters by {_LISTED}, as if in 16 bits", 0.03)
     return _guessed(_UNKNOWN_B, configuration, "parameters assumed, its size is not known", 0.5)
 
 

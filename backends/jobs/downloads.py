@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backends.catalog.errors import ModelError
-from backends.catalog.hub import cache_folder, cached_snapshot, is_offline, repo_folder, snapshot_folder
+from backends.catalog.hub import cache_folder, cached_snapshot, is_offline, list_of_files, repo_folder, snapshot_folder
 from backends.catalog.local import has_processor, weight_files
 from backends.catalog.remote import AGREE_TO_PICKLE, COMMIT, PICKLED, HubError, HubFile, HubModel, ask_hub
 from backends.catalog.resolve import ResolvedModel
 from backends.jobs.errors import QueueError
 from backends.jobs.keys import hub_token
+from db.atomic import replace_file
 from db.home import Home
 
 KEPT_FREE = 1 << 30
@@ -75,9 +76,16 @@ def loadable_snapshot(repo: str, revision: str | None = None) -> Path | None:
     return folder
 
 
-def list_of_files(repo: str, commit: str) -> Path:
-    """Where it is written which files, of which sizes, a whole download of that commit consists of."""
-    return repo_folder(repo) / "fada" / f"{commit}.json"
+def write_list(model: HubModel) -> None:
+    """Keep what a whole download of it consists of: whoever loads it can tell, and whoever asks what it will take."""
+    path = list_of_files(model.repo, model.commit)
+    if path.exists():
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, json.dumps({file.name: file.bytes for file in model.files}).encode())
+    except OSError:
+        pass  # looked at instead, the next time
 
 
 def missing_files(model: HubModel) -> list[HubFile]:
@@ -147,6 +155,7 @@ def pinned(model: ResolvedModel, *, allow_pickle: bool = False, home: Home | Non
     if not room.fits:
         message, hint = room.refusal(model.source)
         raise QueueError(message, hint=hint)
+    write_list(found)
     return replace(model, revision=found.commit)
 
 

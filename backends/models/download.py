@@ -7,7 +7,6 @@ a part file that stays, with the library's own request (its retries, its headers
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import threading
 import time
@@ -26,11 +25,11 @@ from backends.catalog.remote import HubError, HubFile, HubModel, ask_hub, commit
 from backends.jobs.downloads import (
     PART,
     is_commit,
-    list_of_files,
     loadable_snapshot,
     missing_files,
     room_for,
     whole_snapshot,
+    write_list,
 )
 from backends.jobs.errors import QueueError
 from backends.jobs.job import Job, JobError
@@ -127,7 +126,7 @@ class Download:
             self._done = model.bytes
             self._tell()
         folder = snapshot_folder(model.repo, model.commit)
-        self._write_list()
+        write_list(model)
         return folder
 
     def _large(self, files: list[HubFile]) -> None:
@@ -159,16 +158,6 @@ class Download:
                 raise _job_error(error, self.model) from error
             if not file.sha256:
                 self._count(file.bytes)
-
-    def _write_list(self) -> None:
-        path = list_of_files(self.model.repo, self.model.commit)
-        if path.exists():
-            return
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, json.dumps({file.name: file.bytes for file in self.model.files}).encode())
-        except OSError:
-            pass  # looked at instead, the next time
 
     def _fetch(self, file: HubFile) -> None:
         """One large file into the cache, its bytes checked against what the hub says they are."""

@@ -8,6 +8,7 @@ import pytest
 
 from backends.catalog.remote import ask_hub
 from backends.catalog.resolve import ResolvedModel
+from backends.estimate.weights import find_weights
 from backends.jobs.downloads import KEPT_FREE, PART, Room, kept, missing_files, pinned, room_for
 from backends.jobs.errors import QueueError
 from tests.hub_server import HubServer, Repo
@@ -28,6 +29,20 @@ def test_a_job_is_pinned_to_what_the_hub_has_now(repo: Repo) -> None:
     assert pinned(model()).revision == repo.commit
     repo.branches["v2"] = repo.commit
     assert pinned(model(revision="v2")).revision == repo.commit
+
+
+def test_what_the_hub_says_of_its_files_is_the_size_of_a_model_that_nothing_else_knows(
+    hub_server: HubServer, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    weights = (tiny_checkpoint / "model.safetensors").stat().st_size
+    for name, each in (("org/unnamed", 2), ("org/vlm-0.24M", 4)):
+        repo = hub_server.add(name, tiny_checkpoint)
+        before = find_weights({"source": name, "revision": repo.commit})
+        assert before.params != weights / each
+        assert pinned(model(name)).revision == repo.commit
+        after = find_weights({"source": name, "revision": repo.commit})
+        assert after.params == pytest.approx(weights / each)
+        assert "the files that the hub has" in after.source
 
 
 def test_a_hub_that_does_not_answer_is_left_to_the_job(hub_server: HubServer, repo: Repo) -> None:
