@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sqlite3
 import sys
@@ -113,11 +114,12 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
 def run(argv: Sequence[str]) -> int:
     """Run one command; the exit status is 0 done, 1 failed, 2 bad usage or input, 3 conflict."""
-    as_json = "--json" in _before_dashes(argv)
+    as_json = "--json" in itertools.takewhile("--".__ne__, argv)
     home = resolve_home(None)
     try:
-        args = _parse(_before_dashes(argv))
-        args.command = _after_dashes(argv)
+        words, command = _parted(argv)
+        args = _parse(words)
+        args.command = command
         if getattr(args, "network_home", False):
             os.environ["FADA_NETWORK_HOME"] = "1"
         home = resolve_home(getattr(args, "home", None))
@@ -154,12 +156,14 @@ def _mended(home: Home) -> CommandError | None:
     return CommandError("nothing was done", hint="give the command again")
 
 
-def _before_dashes(argv: Sequence[str]) -> list[str]:
-    words = list(argv)
-    return words[: words.index("--")] if "--" in words else words
+def _parted(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words of the command line, and the command of `fada run` after its ``--``.
 
-
-def _after_dashes(argv: Sequence[str]) -> list[str]:
-    """What stands after ``--``: the command of `fada run`."""
+    Any other verb keeps the ``--``: it says that a name or a text with a dash in front is no option.
+    """
     words = list(argv)
-    return words[words.index("--") + 1 :] if "--" in words else []
+    if "--" not in words:
+        return words, []
+    at = words.index("--")
+    _, verb = _shared().parse_known_args(words[:at])
+    return (words[:at], words[at + 1 :]) if verb[:1] == ["run"] else (words, [])

@@ -29,6 +29,7 @@ def register(add: Adder) -> None:
         parser = add(name, handler, text)
         parser.add_argument("model", metavar="MODEL")
         parser.add_argument("text", nargs="+", metavar=metavar)
+        parser.epilog = f"what has a dash in front goes after --: fada {name} MODEL -- {metavar}"
         parser.add_argument("--also", nargs="+", action="extend", default=[], metavar="MODEL", help="these models too")
     alias = add("alias", set_alias, "give a model another name, or take one away")
     alias.add_argument("model", nargs="?", metavar="MODEL")

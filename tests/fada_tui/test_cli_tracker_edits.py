@@ -202,3 +202,14 @@ def test_import_names_likely_renames(fada: Fada, tmp_path: Path) -> None:
     assert fada.json("alias", "Molmo-7B-D", "Molmo-7B")["changed"]
     assert fada.json("model", "Molmo-7B")["name"] == "Molmo-7B-D"
     assert not [model for model in fada.json("models") if model["absent"]]
+
+
+def test_a_name_and_a_text_with_a_dash_in_front_go_after_two_dashes(fada: Fada) -> None:
+    assert fada("add", "--section", "Medical", "--", "-odd")[0] == 0
+    assert fada("note", "MedGemma-4B", "--", "-5%")[0] == 0
+    assert fada("note", "--", "-odd", "-7%")[0] == 0
+    assert fada.json("model", "MedGemma-4B")["notes"] == "-5%"
+    assert fada.json("model", "--", "-odd")["notes"] == "-7%"
+    # What stands there is never passed over in silence.
+    assert fada("done", "1", "--", "MedGemma-4B")[0] == 2
+    assert not any(item["done"] for item in fada.json("items"))
