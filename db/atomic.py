@@ -14,13 +14,18 @@ _STALE_S = 3600.0
 
 
 def replace_file(
-    target: Path, data: bytes, mode: int | None = None, last_look: Callable[[], object] | None = None
+    target: Path,
+    data: bytes,
+    mode: int | None = None,
+    last_look: Callable[[], object] | None = None,
+    owned_as: os.stat_result | None = None,
 ) -> None:
     """Write a temporary file beside ``target``, flush it to the disk, rename it, and flush the folder.
 
     Args:
         mode: Permission bits of the new file; None: as the process makes files.
         last_look: Called when all is written and only the rename is left; what it raises leaves things as they were.
+        owned_as: Whose the new file is, as far as the process may give files away.
 
     Raises:
         OSError: What stood there is as it was.
@@ -31,6 +36,8 @@ def replace_file(
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
+            if owned_as is not None:
+                _belong(file.fileno(), owned_as)
             if mode is not None:
                 os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
@@ -45,6 +52,15 @@ def replace_file(
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _belong(descriptor: int, like: os.stat_result) -> None:
+    """A note that a group writes stays that group's: nobody else of it could write it any more."""
+    now = os.fstat(descriptor)
+    for uid, gid in ((-1, like.st_gid), (like.st_uid, -1)):
+        if uid not in (-1, now.st_uid) or gid not in (-1, now.st_gid):
+            with suppress(OSError):
+                os.fchown(descriptor, uid, gid)
 
 
 def sweep(folder: Path) -> None:

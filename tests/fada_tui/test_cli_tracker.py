@@ -3,6 +3,9 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -209,12 +212,53 @@ def test_bad_files_are_refused_and_the_database_stays(fada, tmp_path, make, wher
     conn.close()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def as_anybody(fada: Fada, *words: str) -> tuple[int, str]:
+    """`fada` in a process that may no more than its user is given, also where the tests run as root."""
+    # Root's rights to pass over a file's mode.
+    rights = "-dac_override,-dac_read_search"
+    before = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}"] if os.geteuid() == 0 else []
+    command = [*before, sys.executable, "-P", "-m", "fada_tui", "--home", str(fada.home), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
 def test_a_file_without_permission(fada, tmp_path):
     path = tmp_path / "note.md"
     path.write_bytes(default_note())
-    path.chmod(0)
-    assert "permission" in fada.fails("import", str(path))["message"]
+    fada("done", "1")
+    with closing(connect(Home(fada.home).fada_db)) as conn:
+        before = list(conn.iterdump())
+        path.chmod(0)
+        status, said = as_anybody(fada, "import", str(path))
+        assert status == 2 and f"{path}: no permission" in said
+        assert list(conn.iterdump()) == before
+
+
+def test_a_file_that_may_only_be_read_is_not_replaced(fada, tmp_path):
+    path = tmp_path / "note.md"
+    path.write_bytes(default_note())
+    path.chmod(0o444)
+    assert fada("import", str(path))[0] == 0
+    assert fada("done", "1")[0] == 0
+    for verb in ("sync", "export"):
+        status, said = as_anybody(fada, verb, str(path))
+        assert status == 2 and "cannot write: no permission" in said
+        assert path.read_bytes() == default_note()
+    path.chmod(0o644)
+    assert as_anybody(fada, "sync", str(path))[0] == 0
+    assert path.read_bytes() != default_note()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_export_leaves_a_file_whose_it_was(fada, tmp_path):
+    path = tmp_path / "note.md"
+    path.touch()
+    os.chown(path, 1234, 5678)
+    path.chmod(0o664)
+    assert fada("export", str(path))[0] == 0
+    now = path.stat()
+    assert (now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode)) == (1234, 5678, 0o664)
+    assert path.read_bytes() == default_note()
 
 
 def test_export_to_a_file_keeps_its_mode_and_follows_links(fada, tmp_path):

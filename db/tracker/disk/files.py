@@ -68,7 +68,7 @@ def is_stream(path: Path) -> bool:
 
 
 def write_note_file(path: Path, data: bytes, check: Callable[[str], None] | None = None) -> None:
-    """Write through a temporary file beside it, flushed to the disk and renamed; an existing file keeps its mode.
+    """Write through a temporary file beside it, flushed to the disk and renamed; an existing file keeps its mode and owner.
 
     A symbolic link stays one: its target is written.
 
@@ -99,10 +99,14 @@ def write_stream(path: Path, data: bytes) -> None:
 
 def _replace(target: Path, data: bytes, check: Callable[[str], None] | None) -> None:
     _ask(check, target)
-    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
+    like = target.stat() if target.exists() else None
+    if like and not os.access(target, os.W_OK):
+        # A rename needs no permission of the file that it replaces; whoever took it away did not mean that.
+        raise PermissionError
     sweep(target.parent)
     # Asked again: flushing takes its time, and an editor may have saved meanwhile. From there to the rename is no wait.
-    replace_file(target, data, mode, partial(_ask, check, target))
+    mode = stat.S_IMODE(like.st_mode) if like else None
+    replace_file(target, data, mode, partial(_ask, check, target), like)
 
 
 def _ask(check: Callable[[str], None] | None, target: Path) -> None:
