@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 _TAB = "    "
 _UNSEEN = frozenset(
     map(
@@ -18,12 +20,15 @@ _UNSEEN = frozenset(
 The joiners are not among them: emoji are made with them.
 """
 
+_OTHERWISE = re.compile(rf"[\x00-\x1f\x7f-\x9f\ud800-\udfff{''.join(_UNSEEN)}]")
+"""What is not shown as it is."""
+
 
 def printable(text: str) -> str:
     """One line of safe text: C0/C1 controls as ``^X`` or in hexadecimal, what turns the text as ``<U+202E>``."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(map(_visible, text))
+    return _OTHERWISE.sub(lambda found: _visible(found[0]), text)
 
 
 def as_meant(original: str, edited: str) -> str:

@@ -77,10 +77,10 @@ def import_file(args: argparse.Namespace, context: Context) -> None:
 
 
 def export_file(args: argparse.Namespace, context: Context) -> None:
-    """`fada export [FILE.md]`; without a file the bytes themselves go to standard output."""
+    """`fada export [FILE.md]`; without a file, or with ``-``, the bytes themselves go to standard output."""
     from db.tracker.export import export_note, export_to_file
 
-    if args.file is None:
+    if args.file in (None, Path("-")):
         data = export_note(context.tracker)
         if context.json:
             context.emit({"file": None, "bytes": len(data), "text": data.decode("utf-8")}, "")

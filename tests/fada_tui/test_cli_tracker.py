@@ -58,6 +58,12 @@ def test_a_fresh_home_has_the_shipped_note(fada):
     assert out.encode() == default_note()
 
 
+def test_a_dash_is_standard_output(fada, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert fada("export", "-")[1].encode() == default_note()
+    assert not (tmp_path / "-").exists()
+
+
 def test_models_have_the_shape_that_was_promised(fada):
     models = {model["name"]: model for model in fada.json("models")}
     one = models["Qwen2.5-VL-7B"]
