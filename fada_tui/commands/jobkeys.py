@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fada_tui.commands import jobs, steering
 from fada_tui.commands.command import Command, Need
-from fada_tui.commands.targets import times
+from fada_tui.commands.targets import marked_or_chosen, times
 from fada_tui.sources.views import Selection
 
 _JOBS = "Jobs"
@@ -12,7 +12,7 @@ _JOB_PANES = ("queue", "run")
 
 
 def _evaluate(selection: Selection) -> str:
-    return times("evaluate", len(selection.marked_models) if selection.pane == "tracker" else 1)
+    return times("evaluate", len(marked_or_chosen(selection)) if selection.pane == "tracker" else 1)
 
 
 def _kind(words: str, *kinds: str) -> Need:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from fada_tui.commands.targets import marked_or_chosen
+
 if TYPE_CHECKING:
     from db.tracker.rows import Model
     from fada_tui.screens.dashboard import Dashboard
@@ -13,10 +15,11 @@ if TYPE_CHECKING:
 
 
 def evaluate(panel: Dashboard) -> None:
-    """The marked models, or what the cursor stands on."""
+    """The marked models, those of marked checklist items, or what the cursor stands on."""
     selection = panel.selection
-    if selection.pane == "tracker" and len(selection.marked_models) > 1:
-        evaluate_models(panel, selection.marked_models)
+    models = marked_or_chosen(selection) if selection.pane == "tracker" else ()
+    if models:
+        evaluate_models(panel, models)
     else:
         _evaluate(panel, panel.suggestion())
 

@@ -23,8 +23,11 @@ def models_of(selection: Selection) -> tuple[Model, ...]:
 
 
 def marked_or_chosen(selection: Selection) -> tuple[Model, ...]:
-    """What status, note and evaluate are about: the marked models from any row of the pane, else the chosen one."""
-    return selection.marked_models or ((selection.model,) if selection.model is not None else ())
+    """What status, note and evaluate are about: the marked models from any row of the pane, else the chosen one.
+
+    On the checklist, where no model is marked, those that the marked items or the chosen one speak of.
+    """
+    return selection.marked_models or ((selection.model,) if selection.model is not None else selection.item_models)
 
 
 def section_of(selection: Selection) -> str | None:

@@ -188,7 +188,8 @@ class Dashboard(Screen[None]):
             run = self.queue.runs.get(int(key.removeprefix("run:"))) or shown
         marked = (self.tracker.marked_models, self.tracker.marked_items) if pane == "tracker" else ((), ())
         known = (self.tracker.proposal_at(key), self.tracker.absent_at(key)) if pane == "tracker" else (None, None)
-        return Selection(pane, model, item, run, section, *marked, *known)
+        models = self.tracker.item_models(item) if pane == "tracker" and model is None else ()
+        return Selection(pane, model, item, run, section, *marked, *known, models)
 
     def row_text(self) -> str:
         """The chosen row as text, or the whole pane where no row can be chosen."""

@@ -163,3 +163,5 @@ class Selection:
     """What a finished run suggests for :attr:`model`."""
     absent: Model | None = None
     """A model that the note no longer has: it can only be looked at."""
+    item_models: tuple[Model, ...] = ()
+    """What the marked checklist items speak of, else the item under the cursor."""

@@ -121,6 +121,12 @@ class TrackerPane(LineView):
             return ()
         return tuple(item for item in self.tracker.items if f"item:{item.number}" in self.marked)
 
+    def item_models(self, item: Item | None) -> tuple[Model, ...]:
+        """The models of the marked items, else of this one, as far as the note has them."""
+        items = self.marked_items or ((item,) if item is not None else ())
+        names = dict.fromkeys(name for one in items for name in one.models)
+        return tuple(model for name in names if (model := self.model_at(f"model:{name}")) is not None)
+
     # What the keys stand for
 
     def model_at(self, key: str | None) -> Model | None:

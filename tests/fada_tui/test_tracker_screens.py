@@ -127,6 +127,35 @@ async def test_a_whole_phase_is_marked_and_done_at_once(panel_home: Home, until:
         await until(pilot, lambda: not wanted & done(panel_home))
 
 
+async def test_status_and_evaluation_of_what_the_checklist_speaks_of(panel_home: Home, until: Until) -> None:
+    app = PanelApp(panel_home)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: loaded(app))
+        await choose(app, pilot, "item:9")
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, StatusScreen) and "Status of Llama" in screen_text(app))
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: models(panel_home)["Llama-3.2-Vision"].status == "Available")
+        phase = app.dashboard.selection.item.phase  # type: ignore[union-attr]
+        await choose(app, pilot, f"phase:{phase}")
+        await pilot.press("m")
+        assert "status ×4" in screen_text(app)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, PromptScreen) and app.screen.query("#text"))
+        await pilot.press(*"soon", "enter")
+        await until(pilot, lambda: models(panel_home)["DeepSeek-VL2"].notes == "soon")
+        notes = {name: model.notes for name, model in models(panel_home).items()}
+        assert [name for name, text in notes.items() if text == "soon"] == [
+            "Qwen3-VL-8B",
+            "Pixtral-12B",
+            "Llama-3.2-Vision",
+            "DeepSeek-VL2",
+        ]
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, EvaluateForm))
+        assert "4 models" in screen_text(app)
+
+
 async def test_one_note_for_several_is_written_only_when_something_was_typed(panel_home: Home, until: Until) -> None:
     app = PanelApp(panel_home)
     before = body(panel_home)
