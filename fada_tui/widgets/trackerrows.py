@@ -75,12 +75,12 @@ class _Cells:
 
     @classmethod
     def of(cls, width: int, marks: int) -> _Cells:
-        wide = 3 if width >= _NOTES_FROM else 0
+        wide = 3 if width >= _NOTES_FROM else 1 if width >= _KIND_FROM else 0
         size = _SIZE + wide if width >= _SIZE_FROM else 0
         vram = _VRAM + wide if width >= _VRAM_FROM else 0
         tail = _STATUS + _score_width(width, marks)
         rest = width - sum(cells + 1 for cells in (size, vram) if cells) - tail - 3
-        name = min(48, max(20, rest // 2)) if wide else rest
+        name = min(48, max(20, rest // 2)) if width >= _NOTES_FROM else rest
         return cls(name, size, vram, tail, rest - name)
 
     def facts(self, size: str, vram: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 
 from db.tracker.merging.merge import Conflict
-from db.tracker.rows import Change, Item, ModelDetail, Proposal
+from db.tracker.rows import Change, Item, ModelDetail, Proposal, Section, Tracker
 from db.tracker.stats import Coverage, CoverageRow, Figure
 from db.tracker.sync import SyncPlan
 from fada_tui.listing.listing import Shelves, Wanted, arrange
@@ -64,6 +64,15 @@ def test_the_title_names_the_columns_where_they_stand(width: int) -> None:
     assert title.index("size") + len("size") == text.index("8B") + len("8B")
     assert title.index("VRAM") + len("VRAM") == text.index("16G") + len("16G")
     assert (title.index("status"), title.index("score")) == (text.index("proxy"), text.index("0.889"))
+
+
+@pytest.mark.parametrize("width", [60, 78, 118])
+def test_a_range_of_sizes_and_of_memory_is_shown_whole(width: int) -> None:
+    ranged = replace(panel.model("Gemma-3-Vision", size="4B/12B"), vram="~12-24GB")
+    tracker = Tracker("fada-v3", (Section("Tier 2", 0, (ranged,)),), ())
+    rows = TrackerRows(arrange(Shelves.of(tracker), Wanted()), Shown(), width)
+    text = next(plain([rows.row(at)]) for at in range(len(rows)) if rows.key(at) == "model:Gemma-3-Vision")
+    assert "4B/12B" in text and "12-24G" in text
 
 
 def test_the_title_of_a_narrow_pane_is_the_title() -> None:
