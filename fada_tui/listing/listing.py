@@ -97,7 +97,7 @@ class Wanted:
     """What decides the rows, but for the tracker itself.
 
     Args:
-        folded: Keys of the heads whose rows are hidden. A filter looks behind them.
+        folded: Keys of the heads whose rows are hidden.
         known: For the orders that need more than the model's row.
     """
 
@@ -191,7 +191,7 @@ def _section(shelf: Shelf, wanted: Wanted) -> Iterator[Entry]:
     shown = _matching(shelf, wanted.query)
     if not shown:
         return
-    folded = f"section:{shelf.section.title}" in wanted.folded and not wanted.query
+    folded = f"section:{shelf.section.title}" in wanted.folded
     done = None if shelf.section.is_absent else shelf.tested
     yield Head("section", shelf.section.title, done, len(shelf.models), folded)
     if not folded:
@@ -206,7 +206,7 @@ def _items(items: Iterable[Item], wanted: Wanted) -> Iterator[Entry]:
         shown = [item for item in every if wanted.query.matches(item_text(item))] if wanted.query else every
         if not shown:
             continue
-        folded = f"phase:{phase}" in wanted.folded and not wanted.query
+        folded = f"phase:{phase}" in wanted.folded
         yield Head("phase", phase, sum(item.done for item in every), len(every), folded)
         if not folded:
             yield from shown

@@ -44,7 +44,8 @@ class TrackerPane(LineView):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.folded = frozenset({f"section:{ABSENT_TITLE}"})
+        self._folded = frozenset({f"section:{ABSENT_TITLE}"})
+        self._folded_found: frozenset[str] = frozenset()
         self.arrangement: Arrangement | None = None
         self._arranging = False
         self._again = False
@@ -74,15 +75,27 @@ class TrackerPane(LineView):
         self.rebuild()
 
     def watch_filter_text(self) -> None:
+        self._folded_found = frozenset()
         self._rearrange()
 
     def watch_order(self) -> None:
         self._rearrange()
 
+    @property
+    def folded(self) -> frozenset[str]:
+        """Keys of the folded heads. A filter looks behind them: what it found is folded for as long as it stands."""
+        return self._folded_found if self.filter_text else self._folded
+
+    def _fold(self, keys: frozenset[str]) -> None:
+        if self.filter_text:
+            self._folded_found = keys
+        else:
+            self._folded = keys
+        self._rearrange()
+
     def toggle(self, key: str) -> None:
         """Fold a section (or phase), or unfold it."""
-        self.folded ^= {key}
-        self._rearrange()
+        self._fold(self.folded ^ {key})
 
     def fold_all(self) -> None:
         """Fold every section and phase; where all are folded, unfold them."""
@@ -90,8 +103,7 @@ class TrackerPane(LineView):
             return
         sections = (f"section:{section.title}" for section in self.tracker.sections)
         every = frozenset((*sections, *(f"phase:{item.phase}" for item in self.tracker.items)))
-        self.folded = frozenset() if every <= self.folded else every
-        self._rearrange()
+        self._fold(frozenset() if every <= self.folded else every)
 
     # Marks
 

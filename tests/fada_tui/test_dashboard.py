@@ -414,6 +414,31 @@ async def test_all_fold_and_unfold_and_the_cursor_stands_on_the_head() -> None:
         assert len(pane.rows) == 13
 
 
+async def test_a_filter_looks_behind_folds_and_what_it_found_is_folded_only_while_it_stands() -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await started(app, pilot)
+        pane = app.dashboard.tracker
+        pane.fold_all()
+        pane.filter_text = "qwn"
+        await pilot.pause()
+        found = [row.key for row in pane.rows]
+        assert "model:Qwen3-VL-8B" in found
+        head = found[0]
+        pane.toggle(str(head))
+        assert [row.key for row in pane.rows if (row.key or "").startswith("model:")] == []
+        pane.fold_all()
+        pane.fold_all()
+        assert [row.key for row in pane.rows] == found
+        pane.toggle(str(head))
+        pane.filter_text = "vl"
+        await pilot.pause()
+        assert "model:Qwen3-VL-8B" in [row.key for row in pane.rows]
+        pane.filter_text = ""
+        await pilot.pause()
+        assert all((row.key or "").startswith(("section:", "phase:")) for row in pane.rows)
+
+
 async def test_a_folded_head_says_how_many_are_marked_under_it() -> None:
     first, second = panel.TRACKER.sections
     mobile = replace(second, models=tuple(replace(model, section=second.title) for model in second.models))
