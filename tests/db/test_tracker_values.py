@@ -83,6 +83,13 @@ def test_the_ladder(text, status):
         ("82.9% OpenMed", "Tested", []),
         ("250% GT", "Tested", []),
         ("2x faster", "Tested", []),
+        ("acc 71%", "Tested", []),
+        ("BLEU: 12%", "Fine-tuned", []),
+        ("1,494 images, 50%", "Tested", [("gt", "cosine", 0.5, None, False)]),
+        ("81.1 ± 0.3 % GT on 600 samples", "TODO", [("gt", "cosine", 0.811, 600, False)]),
+        ("81.1% +/- 0.3% ground-truth (600 images, 3 seeds)", "TODO", [("gt", "cosine", 0.811, 600, False)]),
+        ("81.1%GT, 600 samples", "TODO", [("gt", "cosine", 0.811, 600, False)]),
+        ("<b>60%</b> proxy", "Tested", [("proxy", "keyword", 0.6, None, False)]),
         ("v1.81% GT", "Tested", []),
         ("**81.1%** GT (600 samples)", "TODO", [("gt", "cosine", 0.811, 600, False)]),
         ("`~75%` [proxy](x)", "TODO", [("proxy", "keyword", 0.75, None, True)]),
@@ -103,6 +110,11 @@ def test_scores_in_prose(text, status, expected):
     scores, unclear = scores_in_prose(text, status)
     assert [(s.kind, s.metric, s.value, s.n, s.approximate) for s in scores] == expected
     assert bool(unclear) == ("%" in text and not expected and not text.startswith(("v1", "1,")))
+
+
+def test_of_two_figures_with_one_word_only_the_one_beside_it_is_taken():
+    scores, unclear = scores_in_prose("70%/80% proxy", "Tested")
+    assert ([(score.kind, score.value) for score in scores], unclear) == ([("proxy", 0.8)], ["70%"])
 
 
 def test_a_range_is_listed_whole():

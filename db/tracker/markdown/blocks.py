@@ -84,9 +84,12 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Fence:
+    """``is_indented``: code by its indentation, without fences around it."""
+
     headings: tuple[Heading, ...]
     line: int
     text: str
+    is_indented: bool
 
 
 Block = Heading | Table | ItemList | Paragraph | Fence
@@ -204,7 +207,8 @@ class _Reader:
                 self.last_paragraph = (text, len(self.blocks))
                 at += 2
             elif token.type in ("fence", "code_block"):
-                self.blocks.append(Fence(tuple(self.headings), self._line(token), token.content))
+                is_indented = token.type == "code_block"
+                self.blocks.append(Fence(tuple(self.headings), self._line(token), token.content, is_indented))
             quotes += {"blockquote_open": 1, "blockquote_close": -1}.get(token.type, 0)
             at += 1
         return self.blocks

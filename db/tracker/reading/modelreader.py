@@ -70,7 +70,8 @@ class ModelReader:
 
     def _check_width(self, row: Row, width: int) -> None:
         if row.given < width:
-            self.warn(row.line, f"the row has {row.given} cells, its table {width}: the last ones are taken as empty")
+            cells = f"{row.given} cell{'s' * (row.given != 1)}"
+            self.warn(row.line, f"the row has {cells}, its table {width}: the last ones are taken as empty")
         elif row.given > width:
             self.warn(row.line, f"the row has {row.given} cells, its table {width}: what is beyond is not read")
         if row.texts and row.written is None:

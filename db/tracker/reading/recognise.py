@@ -28,6 +28,7 @@ from db.tracker.reading.document import (
 from db.tracker.reading.modelreader import ModelReader
 from db.tracker.reading.shapes import PAPERS, column_names, document_title, title_of, topic_of
 
+_ROW = re.compile(r"\s*\|.*\|")
 _BOX = re.compile(r"\[([ xX])\](?:\s+|$)")
 _TASK = re.compile(r"(?P<name>.+?)(?:\s+\((?P<abbreviation>[^()]{1,20})\))?(?:\s+[-\u2013\u2014]\s+(?P<rest>.+))?")
 _CANNOT = re.compile(r"\b(cannot|can't|api only|not possible)\b", re.IGNORECASE)
@@ -60,13 +61,18 @@ class _Recogniser:
         self.summary: list[SummaryCell] = []
 
     def document(self) -> Document:
+        table_end = -1
         for block in self.blocks:
             if isinstance(block, Table):
                 self._table_kind(block)(block)
+                table_end = block.last_line
             elif isinstance(block, ItemList):
                 self._list(block)
             elif isinstance(block, Paragraph):
                 self._paragraph(block)
+                self._stray_rows(block)
+            elif isinstance(block, Fence) and block.is_indented and block.line == table_end + 1:
+                self._stray_rows(block)
             elif isinstance(block, Fence) and self._topic(block.headings) == "export":
                 self.pipelines.append(PipelineRow(title_of(block.headings), block.text.strip(), block.line))
         return Document(
@@ -84,6 +90,16 @@ class _Recogniser:
             tuple(self.summary),
             tuple(sorted(self.warnings, key=lambda warning: warning.line)),
         )
+
+    def _stray_rows(self, block: Paragraph | Fence) -> None:
+        """A slip of the hand in a table (a blank line, an indented one) hides the rows below it from every reader."""
+        strays = [at for at, line in enumerate(block.text.split("\n")) if _ROW.match(line)]
+        if strays:
+            several = f"{len(strays)} lines look like rows" if len(strays) > 1 else "this looks like a row"
+            self._warn(
+                block.line + strays[0],
+                f"{several} of a table but no table is here (a blank or an indented line ends one): not read",
+            )
 
     def _warn(self, line: int, text: str) -> None:
         self.warnings.append(Warning(line + 1, text))

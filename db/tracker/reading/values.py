@@ -23,19 +23,19 @@ _RANGE = re.compile(r"\s*[-\u2013]\s*")
 
 _SIGNS = re.compile(r"^[^\x00-\x7f]+\s|\s[^\x00-\x7f]+$")
 _STATUS_BY_KEY = {re.sub(r"[\s_-]+", "", status).casefold(): status for status in STATUS_LADDER}
-_KIND_WORDS = {"gt": "gt", "ground truth": "gt", "proxy": "proxy"}
+_KIND_WORDS = {"gt": "gt", "ground truth": "gt", "ground-truth": "gt", "proxy": "proxy"}
 _METRICS = {"gt": "cosine", "proxy": "keyword"}
-_KIND = r"ground truth|GT|proxy"
+_KIND = r"ground[ -]truth|GT|proxy"
 _BEFORE = rf"(?:\b(?P<before>{_KIND})\s*[:=]?\s*)?"
 _COUNTED = (
-    r"(?:\s*\(\s*(?P<n>\d[\d,]{0,11})\s+(?:samples|images|cases|questions)\s*\)"
+    r"(?:(?:\s*[(,;]|\s+on)\s*(?P<n>\d[\d,]{0,11})\s+(?:samples|images|cases|questions)\b(?:[^()]{0,40}\))?"
     r"|\s*[(,;]?\s*n\s*=\s*(?P<n_is>\d[\d,]{0,11})\s*\)?)?"
 )
 _NOT_INSIDE = r"(?<![\w.,])(?P<about>[~≈<>≤≥])?\s?"
 # A decimal comma has one or two digits behind it: 1,494 is a count.
 _PERCENT = re.compile(
     _BEFORE + _NOT_INSIDE + r"(?P<value>\d{1,3}(?:\.\d{1,6}|,\d{1,2}(?!\d))?)\s?%"
-    r"(?:\s+(?P<word>ground truth|[A-Za-z][\w-]*))?" + _COUNTED,
+    rf"(?:\s*(?P<word>(?:{_KIND})\b|(?<=\s)(?!on\s\d)[A-Za-z][\w-]*))?" + _COUNTED,
     re.IGNORECASE,
 )
 _SHARE = re.compile(
@@ -52,6 +52,12 @@ _LOW = re.compile(
 )
 _HIGH = re.compile(r"\s?%?\s?[-\u2013\u2212]\s?[~≈]?\s?(?:\d[\d.,]{0,11}\s?%|0?\.\d)")
 _DASHES = ("-", "\u2013", "\u2212")
+# What may stand before a figure whose kind is not said: the start of a clause, and a sign for about.
+_CLAUSE = re.compile(r"(?:^|[,;.(\u2013\u2014-])\s*[~≈<>≤≥]?\s*$")
+_NEXT = re.compile(r"\s?/\s?[~≈]?\d")
+# The spread of a figure, which is no figure of its own: 81.1 ± 0.3 %, 81.1% ± 0.3%.
+_SPREAD = re.compile(r"(?:(?<=%)\s?(?:±|\+/-)\s?\d[\d.]{0,6}\s?%?|\s?(?:±|\+/-)\s?\d[\d.]{0,6})")
+_TAG = re.compile(r"</?[A-Za-z][^<>]{0,80}>")
 # Bold, code or a link around a number. Reading the marks of every cell would be too dear, and of very long ones too.
 _MARKED = re.compile(r"[*`\[_][~≈]?\d|[\d%][*`\]_]")
 _LONGEST_MARKED = 2000
@@ -115,7 +121,7 @@ def ladder_status(text: str) -> str | None:
 def scores_in_prose(text: str, status: str, *, is_score_column: bool = False) -> tuple[list[DocumentScore], list[str]]:
     """Scores that a cell states, and the figures in it whose kind is not said and so are not taken.
 
-    A percentage or a share beside GT or proxy (``GT: 0.81``) is of that kind. A percentage with no word behind it
+    A percentage or a share beside GT or proxy (``GT: 0.81``) is of that kind. A percentage with no word beside it
     (``0% - domain mismatch``) is of the kind that the status stands for: proxy for `Proxy tested`, gt for `Tested` and
     `Fine-tuned`. Of a range no number is taken; a bound (``>80% proxy``) is approximate.
     """
@@ -123,13 +129,17 @@ def scores_in_prose(text: str, status: str, *, is_score_column: bool = False) ->
         return [], []
     if len(text) < _LONGEST_MARKED and _MARKED.search(text):
         text = plain(text)
+    if "±" in text or "+/-" in text:
+        text = _SPREAD.sub("", text)
+    if "<" in text:
+        text = _TAG.sub("", text)
     scores: list[DocumentScore] = []
     unclear: list[str] = []
     implied = _implied_kind(status)
     for match in _single(_PERCENT, text, unclear) if "%" in text else ():
         word = (match["word"] or "").casefold()
         named = _KIND_WORDS.get(word) or _KIND_WORDS.get((match["before"] or "").casefold())
-        kind = named or (None if word else implied)
+        kind = named or (None if word else implied if _stands_alone(match, text) else None)
         value = float(match["value"].replace(",", "."))
         if kind is None or value > 100:
             unclear.append(match[0].strip())
@@ -151,6 +161,12 @@ def scores_in_prose(text: str, status: str, *, is_score_column: bool = False) ->
     elif is_score_column and _BARE_NUMBER.fullmatch(text.strip()):
         unclear.append(text.strip())
     return scores, unclear
+
+
+def _stands_alone(match: re.Match[str], text: str) -> bool:
+    """Nothing beside a figure says what it measures: ``BLEU 12%`` is no score of ours, nor is ``70% / 80% proxy``."""
+    start = match.start("about") if match["about"] else match.start("value")
+    return bool(_CLAUSE.search(text, max(0, start - 20), start)) and not _NEXT.match(text, match.end())
 
 
 def _single(pattern: re.Pattern[str], text: str, unclear: list[str]) -> Iterable[re.Match[str]]:
