@@ -132,7 +132,7 @@ def shown_section(model: Model) -> str:
 
 
 def models_text(models: Sequence[Model], index: RunIndex, *, flat: bool = False) -> str:
-    """Models under their sections (``flat``: as one list), with the newest score."""
+    """Models under their sections (``flat``: as one list), with the best score."""
     if not models:
         return "No model fits."
     rows = [
@@ -162,16 +162,20 @@ def _shown_status(model: Model, index: RunIndex) -> str:
 
 
 def _score_text(model: Model, index: RunIndex) -> str:
+    """What the panel shows as well: the best of the kind that says most, by the metric that the kind is known by."""
     measured = index.scores_of(model)
-    if measured:
-        best = measured[-1]
-        return f"{best.kind} {best.metric} {best.value:.3f}{' ⚠' if best.alarms else ''} #{best.run}"
-    if not model.scores:
+    if not measured and not model.scores:
         return ""
-    stated = model.scores[0]
-    about = "~" if stated.approximate else ""
-    value = f"{stated.value:g} tok/s" if stated.metric == "tokens_per_s" else f"{stated.value:.3f}"
-    return f"{stated.kind} {about}{value} stated"
+    # Imported where there is something to choose from: it takes a fifth of a second.
+    from fada_tui.widgets.status import best_score
+
+    best = best_score(model, measured)
+    if best is None:
+        return "not ranked"
+    value = f"{best.value:g} tok/s" if best.metric == "tokens_per_s" else f"{best.value:.3f}"
+    if best.source == "note":
+        return f"{best.kind} {'~' if best.approximate else ''}{value} stated"
+    return f"{best.kind} {best.metric} {value}{' ⚠' if best.alarm else ''} {best.source}{best.tuned}"
 
 
 def model_text(detail: ModelDetail, document: dict[str, Any]) -> str:

@@ -127,7 +127,7 @@ def test_a_run_and_its_score_stand_beside_the_model(fada):
         "INSERT INTO runs(id, kind, task, model, state, attempt, created, position, spec)"
         " VALUES (7, 'eval', 'gt', 'Molmo-7B', 'done', 1, 1.0, 1.0, '{}')"
     )
-    body = {"value": 0.5, "n": 10, "answered": 9, "failed": 1, "alarms": [{"kind": "collapse", "text": "one answer"}]}
+    body = {"value": 0.5, "n": 20, "answered": 19, "failed": 1, "alarms": [{"kind": "collapse", "text": "one answer"}]}
     conn.executemany(
         "INSERT INTO scores(run, metric, question, category, partial, step, body) VALUES (7, ?, ?, NULL, ?, ?, ?)",
         [
@@ -142,7 +142,7 @@ def test_a_run_and_its_score_stand_beside_the_model(fada):
     assert model["runs"] == [7]
     measured = [score for score in model["scores"] if score["source"] == "run"]
     assert [(score["metric"], score["value"], score["n"], score["run"]) for score in measured] == [
-        ("cosine", 0.5, 10, 7)
+        ("cosine", 0.5, 20, 7)
     ]
     assert measured[0]["alarms"][0]["kind"] == "collapse"
     assert "gt cosine 0.500 ⚠ #7" in fada("models", "Molmo")[1]

@@ -213,3 +213,16 @@ def test_a_name_and_a_text_with_a_dash_in_front_go_after_two_dashes(fada: Fada) 
     # What stands there is never passed over in silence.
     assert fada("done", "1", "--", "MedGemma-4B")[0] == 2
     assert not any(item["done"] for item in fada.json("items"))
+
+
+def test_the_list_shows_the_score_that_the_panel_shows(fada: Fada) -> None:
+    finished(fada, 4, "Qwen2.5-VL-7B", value=0.74)
+    with runs_db(fada) as conn:
+        conn.execute(
+            "INSERT INTO scores(run, metric, question, category, partial, step, body)"
+            " SELECT run, 'exact', NULL, NULL, 0, NULL, json_set(body, '$.value', 0.9) FROM scores"
+        )
+    line = next(line for line in fada("models")[1].splitlines() if "Qwen2.5-VL-7B" in line)
+    assert "gt 0.811 stated" in line
+    finished(fada, 5, "Qwen2.5-VL-7B", value=0.85)
+    assert "gt cosine 0.850 #5" in fada("models", "Qwen2.5-VL-7B")[1]
