@@ -167,7 +167,7 @@ def next_proposal(panel: Dashboard) -> None:
     here = panel.selection.model
     place = here.position if here else -1
     chosen = min(found, key=lambda model: (model.position <= place, model.position))
-    panel.tracker.choose(f"model:{chosen.name}")
+    panel.tracker.bring_out(chosen)
     decide(panel, chosen, proposals[chosen.name])
 
 

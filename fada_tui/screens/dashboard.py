@@ -114,8 +114,9 @@ class Dashboard(Screen[None]):
         self.top.tracker = tracker
         self.tracker.tracker = tracker
         self.run_pane.suggestion = first_to_do(tracker) or "a model"
-        if self._awaited in tracker.by_name:
-            self.tracker.choose(f"model:{self._awaited}")
+        awaited = tracker.by_name.get(self._awaited or "")
+        if awaited is not None:
+            self.tracker.bring_out(awaited)
             self._awaited = None
         self.update_keys()
 

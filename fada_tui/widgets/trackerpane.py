@@ -105,6 +105,15 @@ class TrackerPane(LineView):
         every = frozenset((*sections, *(f"phase:{item.phase}" for item in self.tracker.items)))
         self._fold(frozenset() if every <= self.folded else every)
 
+    def bring_out(self, model: Model) -> None:
+        """Put the cursor on a model's row; a filter or a fold that hides it goes."""
+        key = f"model:{model.name}"
+        self.choose(key)
+        if self.key != key:
+            self.filter_text = ""
+            self._fold(self._folded - {f"section:{model.section}"})
+            self.choose(key)
+
     # Marks
 
     def toggle_mark(self, key: str) -> None:
