@@ -18,7 +18,10 @@ _any_model = Need(
     lambda selection: selection.model is not None or selection.absent is not None,
     "the cursor on a model in the Tracker",
 )
-_models = Need(lambda selection: bool(marked_or_chosen(selection)), "a model (or its checklist item) under the cursor, or marked ones")
+_models = Need(
+    lambda selection: bool(marked_or_chosen(selection)),
+    "a model (or its checklist item) under the cursor, or marked ones",
+)
 _any_row = Need(
     lambda selection: selection.model is not None or selection.item is not None or selection.section is not None,
     "the cursor on a row of the Tracker",

@@ -151,7 +151,9 @@ def test_the_first_cell_of_a_row_without_pipes_around_it_is_emptied(empty_db):
 
 
 def test_rows_that_a_slip_of_the_hand_cut_off_their_table_are_warned_of(empty_db):
-    broken = f"{TABLE}| A-1B | TODO |\n\n| A-2B | TODO |\n| A-3B | TODO |\n\n{TABLE}| B-1B | TODO |\n\t| B-2B | TODO |\n"
+    broken = (
+        f"{TABLE}| A-1B | TODO |\n\n| A-2B | TODO |\n| A-3B | TODO |\n\n{TABLE}| B-1B | TODO |\n\t| B-2B | TODO |\n"
+    )
     short = "\n| Model | Status |\n|---|\n| C-1B | TODO |\n"
     code = "\n```\n| D-1B | TODO |\n```\n\ntext\n\n    | D-2B | TODO |\n"
     result = _import(empty_db, f"# S\n\n{broken}{short}{code}")

@@ -68,7 +68,7 @@ def is_stream(path: Path) -> bool:
 
 
 def write_note_file(path: Path, data: bytes, check: Callable[[str], None] | None = None) -> None:
-    """Write through a temporary file beside it, flushed to the disk and renamed; an existing file keeps its mode and owner.
+    """Write through a temporary file beside it, flushed to the disk and renamed; an existing file keeps mode and owner.
 
     A symbolic link stays one: its target is written.
 
