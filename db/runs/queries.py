@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -29,6 +29,7 @@ __all__ = [
     "parents",
     "run_detail",
     "runs_in_state",
+    "said_once",
     "scores",
     "spec_of",
     "summary",
@@ -172,6 +173,14 @@ def summary(conn: sqlite3.Connection, run_id: int) -> dict[str, Any]:
     """What the `finished` or `failed` event said; empty before the end."""
     row = conn.execute("SELECT summary FROM runs WHERE id = ?", (run_id,)).fetchone()
     return json.loads(row[0]) if row and row[0] else {}
+
+
+def said_once(said: Sequence[Message]) -> tuple[Message, ...]:
+    """Each message where it came last: every attempt at a run says again what is the matter with its data."""
+    last: dict[tuple[str, str], Message] = {}
+    for one in reversed(said):
+        last.setdefault((one.level, one.text), one)
+    return tuple(reversed(last.values()))
 
 
 def messages(conn: sqlite3.Connection, run_id: int, limit: int = 50) -> list[Message]:

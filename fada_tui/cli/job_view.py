@@ -34,7 +34,7 @@ def show_job(args: argparse.Namespace, context: Context) -> None:
     from backends.jobs.peaks import total_energy
     from backends.jobs.reservation import source_text
     from backends.jobs.store import read_control
-    from db.runs.queries import run_detail, scores
+    from db.runs.queries import run_detail, said_once, scores
 
     tick(context)
     detail = run_detail(context.runs, args.id)
@@ -66,7 +66,7 @@ def show_job(args: argparse.Namespace, context: Context) -> None:
         ]
         lines += score_lines([score for score in found if not score.partial])
         lines += [f"{name}: last {item.last:.4g}, {item.count} values" for name, item in detail.metrics.items()]
-        lines += [f"{message.level}: {message.text}" for message in detail.messages[-20:]]
+        lines += [f"{message.level}: {message.text}" for message in said_once(detail.messages)[-20:]]
         return "\n".join(printable(line) for line in lines)
 
     context.emit(document, text)

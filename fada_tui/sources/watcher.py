@@ -264,7 +264,7 @@ def load_view(conn: sqlite3.Connection, run_id: int) -> RunView | None:
         curves,
         tuple(queries.scores(conn, run_id)),
         tuple(queries.last_predictions(conn, run_id, limit=20)),
-        detail.messages[-20:],
+        queries.said_once(detail.messages)[-20:],
         failure,
         source_text(detail.spec, read_control(Path(detail.run.run_dir))),
         max_seconds(detail.spec),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from backends.telemetry.owners import Shares, shares
 from fada_tui.format import NA, percent, size, size_pair
 from fada_tui.widgets.braille import area, bar, parts
-from fada_tui.widgets.line import Line, left, line_width, right, spread, wrap
+from fada_tui.widgets.line import Line, left, line_width, right, spread, whole, wrap
 
 if TYPE_CHECKING:
     from backends.telemetry.rules import Alert
@@ -80,8 +80,9 @@ def _away(gpu: Gpu, width: int, seen: Telemetry | None) -> list[Line]:
     lines += [((text, "error"),) for text in wrap(gpu.reason or "", width, limit=3)]
     before = next((one for one in seen.gpus if one.index == gpu.index), None) if seen is not None else None
     if seen is not None and before is not None:
-        was = f"{percent(before.utilisation)}  {size_pair(before.memory_used, before.memory_total)}  {_heat(before)}"
-        lines.append(((f"last seen {clock(seen.time)}: {was}", "dim"),))
+        memory = size_pair(before.memory_used, before.memory_total)
+        facts = (f"last seen {clock(seen.time)}: {percent(before.utilisation)}", f"  {memory}", f"  {_heat(before)}")
+        lines.append(whole(tuple((fact, "dim") for fact in facts), width))
     return lines
 
 
@@ -99,8 +100,9 @@ def _instance(gpu: Gpu, place: int, width: int) -> Line:
     """One part of a divided card."""
     part = gpu.mig[place]
     share = part.memory_used / part.memory_total if part.memory_total and part.memory_used is not None else None
-    room = max(4, width - _FIGURE - 26)
-    name = left(f"  MIG {part.index} {part.name.rpartition('MIG ')[2]}", 26)
+    label = max(4, min(26, width - _FIGURE - 4))
+    room = max(4, width - _FIGURE - label)
+    name = left(f"  MIG {part.index} {part.name.rpartition('MIG ')[2]}", label)
     return ((name, ""), (bar(share, room), "graph"), (right(size_pair(part.memory_used, part.memory_total), 16), ""))
 
 
@@ -182,13 +184,13 @@ def _owners(gpu: Gpu, found: Shares | None, width: int) -> Line:
         for run, held in sorted(found.by_run.items())
     ]
     users = [("you " if user == _me() else f"{user} ") + f"{held / GIB:.1f}  " for user, held in found.by_user.items()]
-    free = (f"free {found.free / GIB:.1f} GiB", "dim")
-    whole: Line = ((margin, ""), *jobs, *((text, "other") for text in users))
-    whole += ((f"unknown {found.unknown / GIB:.1f}  ", "dim"), free)
-    if line_width(whole) <= width:
-        return whole
+    free = (f"free {found.free / GIB:.1f}", "dim")
+    everybody: Line = ((margin, ""), *jobs, *((text, "other") for text in users))
+    everybody += ((f"unknown {found.unknown / GIB:.1f}  ", "dim"), free, (" GiB", "dim"))
+    if line_width(everybody) <= width:
+        return everybody
     others = sum(found.by_user.values()) + found.unknown
-    return ((margin, ""), *jobs, (f"others {others / GIB:.1f}  ", "other"), free)
+    return whole(((margin, ""), *jobs, (f"others {others / GIB:.1f}  ", "other"), free, (" GiB", "dim")), width)
 
 
 @cache
@@ -214,7 +216,7 @@ def host_lines(host: Host, width: int) -> list[Line]:
     jobs: list[tuple[str, str]] = [("     ", "")]
     jobs += [(f"#{job.run} {size(job.memory)}  ", "running") for job in host.jobs]
     jobs.append((f"disk {size(host.disk_free)} free", "dim"))
-    return [*lines, tuple(jobs)]
+    return [*lines, whole(tuple(jobs), width)]
 
 
 def host_line(host: Host, width: int) -> Line:

@@ -109,7 +109,7 @@ class GpuPane(LineView):
 
     def _host(self, newest: Telemetry, width: int, height: int) -> list[Line]:
         lines = [*host_lines(newest.host, width)]
-        said = self._no_card(newest, width, 2 if height < 9 else 6)
+        said = self._no_card(newest, width, max(2, min(6, height - len(lines) - 1)))
         return [*lines, *self._minutes(None, width, min(height - len(lines) - len(said), 8)), *said]
 
     def _no_card(self, newest: Telemetry, width: int, limit: int) -> list[Line]:

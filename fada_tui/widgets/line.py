@@ -107,6 +107,14 @@ def clip(line: Line, width: int) -> Line:
     return tuple(kept)
 
 
+def whole(line: Line, width: int) -> Line:
+    """The spans that fit in ``width`` cells as they are, from the first on: a cut figure says something else."""
+    kept = line
+    while len(kept) > 1 and line_width(kept) > width:
+        kept = kept[:-1]
+    return kept
+
+
 def spread(begin: Line, end: Line, width: int) -> Line:
     """``begin`` at the left and ``end`` at the right; what is too long is cut from ``begin``."""
     kept = clip(end, width)

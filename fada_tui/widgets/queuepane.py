@@ -23,9 +23,12 @@ _RATE_FROM = 76
 _MEMORY_FROM = 100
 SHOWN = 500
 """So many of those that wait have a row: a queue of thousands must not hold up a key."""
+_WAITING, _OVER = 0.5, 0.4
+"""So much of a line what is said at its end may take from the name."""
 _BORDER = 6
 """Corners and spaces around a title, in cells."""
 _NEEDS = re.compile(r"needs ([\d.]+) GiB(?: of \w+)?, ([\d.]+) GiB free")
+_FREE = re.compile(r"(needs [\d.]+ G), [\d.]+ free")
 _FEW = (
     (re.compile(r"all (\d+) slots are taken"), r"\1 slots taken"),
     (re.compile(r"(#\d+) has the machine alone"), r"\1 runs alone"),
@@ -88,17 +91,19 @@ class QueuePane(LineView):
             rows.append(Row(((f"… {len(waiting) - SHOWN:,} more wait (fada jobs)", "dim"),)))
         if rows and runs.over:
             rows.append(Row((("─ over " + "─" * max(0, width - 7), "dim"),)))
-        rows += [self._row(run, _over(run, by_run.get(run.id, [])), digits, width) for run in runs.over]
+        rows += [self._row(run, _over(run, by_run.get(run.id, []), width), digits, width) for run in runs.over]
         return rows
 
     def _row(self, run: Run, tail: Line, digits: int, width: int) -> Row:
         name = "" if run.is_over else "title"
         begin = _begin(run, digits)
         if not run.is_active:
-            share = 0.5 if run.is_waiting else 0.4
+            share = _WAITING if run.is_waiting else _OVER
             rest = width - line_width(begin) - cell_len(run.label) - 1
             if line_width(tail) > rest:
                 tail = tuple((_in_few(text), token) for text, token in tail)
+            if line_width(tail) > max(rest, int(width * share)):
+                tail = tuple((_FREE.sub(r"\1", text), token) for text, token in tail)
             tail = _fitted(tail, rest, int(width * share))
         room = width - line_width(begin) - line_width(tail) - 1
         said = named(run, room)
@@ -164,7 +169,8 @@ def _fitted(tail: Line, rest: int, least: int) -> Line:
     return clip(tail[:-1] if line_width(tail) > room and len(tail) > 1 else tail, room)
 
 
-def _over(run: Run, scores: list[Score]) -> Line:
+def _over(run: Run, scores: list[Score], width: int) -> Line:
+    """How it ended. Where little fits the metric's name goes, never the figure or the sign that it is doubtful."""
     token = state_span(run)[1]
     took = duration(run.ended - run.started) if run.ended and run.started else ""
     if run.state != "done":
@@ -173,5 +179,7 @@ def _over(run: Run, scores: list[Score]) -> Line:
     if best is None:
         return ((f"done  {took}", "dim"),)
     mark = " ⚠" if best.alarms else ""
-    value = f"{best.metric} {measured(best.metric, best.value)}{mark}"
+    value = f"{measured(best.metric, best.value)}{mark}"
+    if cell_len(value) + len(best.metric) < width * _OVER:
+        value = f"{best.metric} {value}"
     return ((value, "alarm" if mark else ""), (f"  {right(took, 6)}", "dim"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from fada_tui.format import count, duration, interval, measured, number, percent, rate, score, size, size_pair
@@ -29,12 +29,16 @@ def state_line(run: Run, width: int) -> Line:
         begin.append((f"  attempt {run.attempt}", "dim"))
     if run.state == "paused":
         begin.append(("  frees no memory; P goes on", "dim"))
-    if run.is_waiting and (waiting := waiting_for(run)) != run.state:
-        begin.append((f"  {waiting}", "dim"))
     took = duration(run.ended - run.started) if run.ended and run.started else ""
     goes_on = run.eta_s is not None and not run.reason
     end: Line = ((f"ETA {duration(run.eta_s)}", ""),) if goes_on else ((took, "dim"),)
     return spread(tuple(begin), end, width)
+
+
+def waiting_lines(run: Run, width: int) -> list[Line]:
+    """Why it has not begun, whole: the queue's row has no room for it in a small terminal."""
+    waiting = waiting_for(run) if run.is_waiting else run.state
+    return [((text, "dim"),) for text in wrap(waiting, width)] if waiting != run.state else []
 
 
 def progress_line(run: Run, width: int) -> Line | None:
@@ -93,8 +97,8 @@ def other_metrics(view: RunView, width: int) -> Line | None:
     return ((cut(said, width), "dim"),) if said else None
 
 
-def failure_lines(view: RunView, width: int) -> list[Line]:
-    """What went wrong and what to do about it."""
+def failure_lines(view: RunView, width: int, key: Callable[[str], str]) -> list[Line]:
+    """What went wrong and what to do about it. ``key`` is how the key of a command is written."""
     run, failure = view.run, view.failure
     if run.state not in ("failed", "lost", "cancelled"):
         return []
@@ -108,10 +112,8 @@ def failure_lines(view: RunView, width: int) -> list[Line]:
         lines += [((f"  {text}", ""),) for one in view.last_words for text in wrap(one, max(1, width - 2), limit=2)]
     if failure and failure.hint:
         lines += [((text, ""),) for text in wrap(f"→ {failure.hint}", width)]
-    keys: list[tuple[str, str]] = [("l", "key"), (" log  ", "dim"), ("r", "key"), (" retry", "dim")]
-    if run.kind in ("eval", "finetune"):
-        keys += [("  R", "key"), (" resume", "dim")]
-    lines.append(tuple(keys))
+    names = ["log", "retry", *(["resume"] if run.kind in ("eval", "finetune") else [])]
+    lines.append(tuple(span for name in names for span in ((key(name), "key"), (f" {name}  ", "dim"))))
     return lines
 
 
@@ -120,12 +122,15 @@ def score_lines(scores: Sequence[Score], width: int) -> list[Line]:
     lines: list[Line] = []
     for one in scores:
         token = "alarm" if one.alarms else "title"
-        sign = "⚠ " if one.alarms else "" if not one.partial else "… "
+        sign = "⚠ " if one.alarms else ""
         name = f"{one.metric} " if one.step is None or width < 60 else f"held-out {one.metric} "
         head: list[tuple[str, str]] = [(name, "dim"), (f"{sign}{measured(one.metric, one.value)}", token)]
         if span := interval(one.ci_low, one.ci_high):
             head.append((f" {span}", ""))
-        asked = ", ".join([f"n {one.n:,}", *one.unanswered])
+        when = f" at step {one.step:,}" if one.step is not None else " so far" if one.partial else ""
+        asked = ", ".join([f"n {one.n:,}{when}", *one.unanswered])
+        if sum(len(text) for text, _ in head) + len(asked) >= width:
+            asked = asked.replace(when, "", 1)
         against = [f"{key} {score(value, 2)}" for key, value in one.floors.items()]
         beside = [f"{key} {score(value, 2)}" for key, value in one.references.items()]
         floors = ("  floor " + ", ".join(against) if against else "") + ("  ref " + ", ".join(beside) if beside else "")

@@ -83,13 +83,14 @@ class RunPane(LineView):
 
     def _run(self, view: RunView, width: int, height: int) -> list[Line]:
         lines: list[Line] = [runlines.state_line(view.run, width)]
+        lines += runlines.waiting_lines(view.run, width)
         bar = runlines.progress_line(view.run, width)
         if bar is not None and view.run.state != "done":
             lines.append(bar)
         lines += runlines.memory_lines(view, width)
         lines += runlines.label_lines(view.run, width)
         lines += runlines.environment_lines(view, width)
-        lines += runlines.failure_lines(view, width)
+        lines += runlines.failure_lines(view, width, self._key_of)
         overall = view.overall
         scores = [*runlines.score_lines(overall, width), *runlines.alarm_lines(overall, width, 3 if height < 30 else 8)]
         answers = self._answers(view, width, height)

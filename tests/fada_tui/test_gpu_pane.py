@@ -19,6 +19,8 @@ from fada_tui.sources.record import open_record, write_sample
 from fada_tui.sources.replay import ReplaySource
 from fada_tui.sources.views import TelemetryView
 from fada_tui.widgets.gpuhistory import SPANS
+from fada_tui.widgets.gpulines import card_lines, host_lines
+from fada_tui.widgets.line import Row, plain
 from tests.fada_tui import panel
 
 Until = Callable[[Pilot[str], Callable[[], object]], Awaitable[None]]
@@ -74,6 +76,26 @@ async def test_the_keys_change_how_far_back_the_history_goes() -> None:
         assert wanted[-1] == SPANS[0]
         await pilot.press("z")
         assert wanted[-1] is None
+
+
+@pytest.mark.parametrize("width", range(28, 70))
+def test_a_figure_is_there_whole_or_not_at_all(width: int) -> None:
+    """`12.0/40.0…` and `free 10.…` say something else than what is so."""
+    (lost,), (divided,), (whole,) = (view.samples[-1].gpus for view in (panel.LOST, panel.DIVIDED, panel.LONG))
+    seen = next(sample for sample in panel.LOST.samples if sample.gpus[0].reason is None)
+    parts = [line for line in card_lines(divided, width) if line[0][0].startswith("  MIG")]
+    assert len(parts) == 2
+    owners = card_lines(whole, width)[3]
+    for line in (
+        card_lines(lost, width, seen)[-1],
+        *parts,
+        owners,
+        host_lines(panel.NO_GPU.samples[-1].host, width)[-1],
+    ):
+        text = plain([Row(line)])
+        assert len(text) <= width
+        assert "…" not in text or text.endswith((" GiB", "n/a"))
+        assert "last seen" not in text or "97 %" in text
 
 
 async def test_an_alert_stands_in_the_header_and_rings_once() -> None:

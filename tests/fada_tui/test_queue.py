@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from fada_tui.screens.confirm import ConfirmScreen
 from fada_tui.screens.delete import DeleteScreen
 from fada_tui.screens.labels import LabelsForm, TagSuggester
 from fada_tui.sources.views import Outlook, RunList, RunView
+from fada_tui.sources.watcher import load_view
 from fada_tui.widgets.line import plain
 from tests.conftest import end_processes
 from tests.fada_tui import panel
@@ -74,6 +76,31 @@ async def test_in_little_room_the_reason_is_said_in_few_words() -> None:
     assert "needs 17.0 G, 11.9 free" in shown["run:14"]
 
 
+async def test_at_80_columns_the_row_keeps_what_counts_and_the_run_pane_says_the_rest() -> None:
+    """With the focus at the right there are 32 cells: a name, a figure and the sign that it is doubtful."""
+    doubtful = replace(panel.run(11, "done", name="Qwen2.5-VL-7B"))
+    shown = await rows(RunList((panel.RUNNING, TIGHT, doubtful), panel.RUNS.scores), (80, 24), "4")
+    assert "M" in shown["run:14"].removeprefix("· #14 eval gt")
+    assert shown["run:14"].endswith("needs 17.0 G")
+    assert shown["run:11"].endswith("0.740 ⚠")
+    text = await run_pane(RunView(TIGHT), (80, 24))
+    assert "needs 17.0 GiB of VRAM, 11.9 GiB free" in " ".join(text.split("\n"))
+
+
+async def test_what_each_attempt_says_again_stands_there_once(panel_home: Home) -> None:
+    with closing(connect(panel_home.runs_db)) as conn:
+        run_id = store.allocate(panel_home)
+        store.create(panel_home, run_id, {"kind": "run", "title": "twice", "created": 1.0, "env": {}, "cwd": "/"})
+        said = ["3 images are small", "no bf16 here", "3 images are small", "from step 100", "no bf16 here"]
+        events = [{"t": 2.0 + at, "kind": "message", "level": "warning", "text": text} for at, text in enumerate(said)]
+        (panel_home.run_dir(run_id) / "events.jsonl").write_text("".join(json.dumps(one) + "\n" for one in events))
+        assert adopt(conn, panel_home, run_id)
+        ingest(conn, panel_home, run_id)
+        view = load_view(conn, run_id)
+    assert view is not None
+    assert [one.text for one in view.messages] == ["3 images are small", "from step 100", "no bf16 here"]
+
+
 async def test_a_paused_run_says_so_and_keeps_its_bar_and_tags() -> None:
     shown = await rows(RunList((PAUSED,), (), OUTLOOK), SIZE, "2", "z")
     assert shown["run:12"].startswith("‖ #12")
@@ -90,9 +117,9 @@ async def test_what_is_not_known_is_said_as_far_as_there_is_room(width: int, sai
     assert shown[None].startswith(said)
 
 
-async def run_pane(view: RunView) -> str:
+async def run_pane(view: RunView, size: tuple[int, int] = SIZE) -> str:
     app = make_app()
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=size) as pilot:
         feed(app, RunList((view.run,)), view, panel.NO_GPU)
         await pilot.pause()
         return plain(app.dashboard.run_pane.rows)
