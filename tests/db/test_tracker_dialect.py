@@ -160,3 +160,18 @@ def test_rows_that_a_slip_of_the_hand_cut_off_their_table_are_warned_of(empty_db
     assert _names(empty_db) == ["A-1B", "B-1B"]
     said = [(warning.line, warning.text.split(" of a table")[0]) for warning in result.warnings]
     assert said == [(7, "2 lines look like rows"), (13, "this looks like a row"), (15, "3 lines look like rows")]
+
+
+def test_parts_of_one_title_are_told_apart(empty_db):
+    part = f"### Models\n\n{TABLE}| {{}} | TODO |\n\n### Next\n- [ ] {{}}\n\n"
+    rounds = "".join(f"## Round {at}\n\n{part.format(f'M-{at}B', f'M-{at}B')}" for at in (1, 2))
+    note = f"# T\n\n{rounds}### Models\n\n{TABLE}| M-3B | TODO |\n"
+    _import(empty_db, note)
+    assert [(model.name, model.section) for model in queries.load_tracker(empty_db).models] == [
+        ("M-1B", "Models"),
+        ("M-2B", "Round 2 \u203a Models"),
+        ("M-3B", "Round 2 \u203a Models (2)"),
+    ]
+    assert [item.phase for item in queries.list_items(empty_db)] == ["Next", "Round 2 \u203a Next"]
+    edits.add_model(empty_db, "M-4B", "round 2 \u203a models", {})
+    assert export_note(empty_db).decode() == note.replace("| M-2B | TODO |\n", "| M-2B | TODO |\n| M-4B | TODO |\n", 1)

@@ -26,7 +26,7 @@ from db.tracker.reading.document import (
     role_of,
 )
 from db.tracker.reading.modelreader import ModelReader
-from db.tracker.reading.shapes import PAPERS, column_names, document_title, title_of, topic_of
+from db.tracker.reading.shapes import PAPERS, Titles, column_names, document_title, title_of, topic_of
 
 _ROW = re.compile(r"\s*\|.*\|")
 _BOX = re.compile(r"\[([ xX])\](?:\s+|$)")
@@ -47,6 +47,7 @@ class _Recogniser:
         self.skipped_title = document_title(self.blocks)
         self.warnings: list[Warning] = []
         self.sections: list[SectionRow] = []
+        self.section_titles, self.phase_titles = Titles(), Titles()
         self.section_at: dict[int, int] = {}
         self.tables: list[ModelTable] = []
         self.models: dict[str, ModelRow] = {}
@@ -151,7 +152,8 @@ class _Recogniser:
         path = tuple(above.title for above in table.headings[:-1])
         if heading.line not in self.section_at:
             self.section_at[heading.line] = len(self.sections)
-            self.sections.append(SectionRow(heading.title, path, heading.level, heading.line))
+            title = self.section_titles.distinct(heading.title, path)
+            self.sections.append(SectionRow(title, path, heading.level, heading.line))
         section = self.section_at[heading.line]
         self.tables.append(ModelTable(section, table))
         read = ModelReader(table, section, len(self.tables) - 1, self._warn).model
@@ -230,7 +232,9 @@ class _Recogniser:
         heading = block.headings[-1] if block.headings else Heading(0, "Items", -1)
         if heading.line not in self.phase_at:
             self.phase_at[heading.line] = len(self.phases)
-            self.phases.append(PhaseRow(heading.title, heading.line))
+            path = [above.title for above in block.headings[:-1]]
+            title = self.phase_titles.distinct(heading.title, path)
+            self.phases.append(PhaseRow(title, heading.line))
         phase = self.phase_at[heading.line]
         for item in block.items:
             box = _BOX.match(item.text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from db.tracker.markdown.blocks import Block, Heading, Row, plain
@@ -47,6 +48,25 @@ def document_title(blocks: Sequence[Block]) -> int | None:
 
 def title_of(headings: tuple[Heading, ...]) -> str:
     return headings[-1].title if headings else ""
+
+
+class Titles:
+    """Gives each part of a note a title by which it can be told from those before it."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._again: Counter[str] = Counter()
+
+    def distinct(self, title: str, path: Sequence[str]) -> str:
+        """The title; where another has it, with the heading above: a second `Models` is ``Round 2 › Models``."""
+        if title in self._taken and path:
+            title = f"{path[-1]} \u203a {title}"
+        wanted = title
+        while title in self._taken:
+            self._again[wanted] += 1
+            title = f"{wanted} ({self._again[wanted] + 1})"
+        self._taken.add(title)
+        return title
 
 
 def column_names(header: Row) -> list[str]:
