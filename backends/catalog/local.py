@@ -11,6 +11,8 @@ from backends.catalog.errors import ModelError
 
 _PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "tekken.json")
+FETALCLIP_FILES = ("FetalCLIP_config.json", "FetalCLIP_weights.pt")
+"""In numansaeed/fetalclip-model; a folder of one's own is read the same way."""
 _SINGLE = ("model.safetensors", "pytorch_model.bin")
 _SAVED = "save it beside the weights: AutoProcessor.from_pretrained(BASE).save_pretrained(FOLDER)"
 
@@ -38,6 +40,25 @@ def check_checkpoint(folder: Path, *, own_code: bool = False) -> str:
     for path in weight_files(folder):
         check_weights(path)
     return kind
+
+
+def check_open_clip(folder: Path) -> None:
+    """That a folder holds FetalCLIP's own form: a configuration of the open_clip package, and weights.
+
+    Raises:
+        ModelError: Says which file is missing, unreadable or only a pointer.
+    """
+    config, weights = (folder / name for name in FETALCLIP_FILES)
+    if "embed_dim" not in read_json(config):
+        raise ModelError("is no configuration of open_clip", str(config), "copy the file again")
+    if not weights.is_file():
+        raise ModelError(f"{weights.name} is missing", str(folder), "download or copy the model again")
+    check_weights(weights)
+
+
+def is_open_clip(folder: Path) -> bool:
+    """FetalCLIP's own form, as its repository has it."""
+    return (folder / FETALCLIP_FILES[0]).is_file() and not (folder / "config.json").is_file()
 
 
 def weight_files(folder: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from backends.catalog.available import no_route
 from backends.catalog.entry import Entry, Variant
 from backends.catalog.errors import ModelError
-from backends.catalog.local import check_checkpoint
+from backends.catalog.local import check_checkpoint, check_open_clip, is_open_clip
 from backends.catalog.reader import USER_FILE, Catalog, load_catalog
 
 __all__ = ["ModelError", "ResolvedModel", "resolve_model"]
@@ -93,9 +93,19 @@ def _is_folder(name: str) -> bool:
 
 
 def _local(folder: Path, own_code: bool = False) -> ResolvedModel:
-    check_checkpoint(folder, own_code=own_code)
+    loader = "open_clip" if is_open_clip(folder) else "transformers"
+    _check(folder, loader, own_code)
     shown = f"{folder.parent.name}/{folder.name}" if folder.name in _PLAIN_FOLDERS else folder.name
-    return ResolvedModel(shown, None, str(folder), "transformers")
+    if obstacle := no_route(Entry(shown, str(folder), loader)):
+        raise ModelError(f"{shown} cannot be run: {obstacle}", str(folder))
+    return ResolvedModel(shown, None, str(folder), loader)
+
+
+def _check(folder: Path, loader: str, own_code: bool) -> None:
+    if loader == "open_clip":
+        check_open_clip(folder)
+    else:
+        check_checkpoint(folder, own_code=own_code)
 
 
 def _split_revision(name: str) -> tuple[str, str | None]:
@@ -160,7 +170,7 @@ def _from_entry(
     name = f"{entry.name}:{variant.name}" if variant else entry.name
     if source.startswith(("/", "~", ".")):
         folder = Path(source).expanduser().absolute()
-        check_checkpoint(folder, own_code=entry.loader == "environment")
+        _check(folder, entry.loader, own_code=entry.loader == "environment")
         source = str(folder)
     return ResolvedModel(name, tracker_name, source, entry.loader, revision, entry.environment)
 

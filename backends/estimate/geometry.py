@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backends.catalog.errors import ModelError
-from backends.catalog.local import read_json, safetensors_header, weight_files
+from backends.catalog.local import FETALCLIP_FILES, is_open_clip, read_json, safetensors_header, weight_files
 
 _ADAPTED = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _KEPT = ("embed", "lm_head", "vision", "visual", "norm", "projector", "merger")
@@ -46,6 +46,8 @@ def read_tensors(folder: Path) -> Tensors | None:
 def stored_params(folder: Path) -> float | None:
     """Parameters by the bytes on disk, for weights whose header cannot be read; None where there are none."""
     try:
+        if is_open_clip(folder):
+            return (folder / FETALCLIP_FILES[1]).stat().st_size / 4
         size = sum(path.stat().st_size for path in weight_files(folder))
         config = read_json(folder / "config.json")
     except (ModelError, OSError):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from backends.catalog.resolve import ResolvedModel
 from backends.data.subset import STRATIFIED
 from backends.data.validate import DataReport
 from backends.jobs.asked import FinetuneAsked
@@ -39,6 +40,7 @@ def plan_finetune(home: Home, model: str, asked: FinetuneAsked) -> dict[str, Any
     """
     training = _training(asked.settings or {})
     resolved = resolve(home, model)
+    _check_chat(resolved)
     check_task(resolved, None, None)
     check_method(home, training["method"], resolved.source)
     report, held_out = _both_data(asked)
@@ -78,6 +80,14 @@ def _both_data(asked: FinetuneAsked) -> tuple[DataReport, DataReport | None]:
     if held_out.sha256 == report.sha256:
         raise QueueError("training and held-out data are the same file", where=str(asked.eval_data))
     return report, held_out
+
+
+def _check_chat(model: ResolvedModel) -> None:
+    if model.loader == "open_clip":
+        raise QueueError(
+            f"{model.name} is no chat model: it ranks given sentences, and nothing here fine-tunes it",
+            hint="evaluate it: fada eval --kind zero-shot",
+        )
 
 
 def wanted_like(home: Home, run_id: int) -> dict[str, Any]:

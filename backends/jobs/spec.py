@@ -44,6 +44,7 @@ _DECIDES = (
 _WHERE_AND_WHEN = ("path", "image_root", "images_sha256", "image_sizes", "problems")
 """Of a spec's data: what says where they lie or follows from their hash."""
 _HASHED_WHOLE = 256 << 20
+_OF_A_MODEL = (".json", ".jinja", ".txt", ".model", ".py", ".safetensors", ".bin")
 
 
 def freeze(parts: Mapping[str, Any], key_names: Container[str] = ()) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def model_content(folder: Path) -> str | None:
         return None
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
-        if path.suffix in (".json", ".jinja", ".txt", ".model", ".py", ".safetensors", ".bin"):
+        if path.suffix in _OF_A_MODEL or path.name.endswith("_weights.pt"):
             digest.update(path.name.encode())
             status = path.stat()
             if status.st_size <= _HASHED_WHOLE:

@@ -16,13 +16,12 @@ from safetensors import SafetensorError
 from transformers import AutoModel, AutoProcessor
 from transformers.utils import logging
 
+from backends.catalog.local import FETALCLIP_FILES
 from backends.jobs.job import JobError
 from backends.models.base import Reply, Request
 from backends.models.device import device_name, pick_device, set_threads
 
 OPEN_CLIP_HINT = "pip install 'fada-tui[contrastive]'"
-FETALCLIP_FILES = ("FetalCLIP_config.json", "FetalCLIP_weights.pt")
-"""In numansaeed/fetalclip-model; a folder of one's own is read the same way."""
 
 
 class ContrastiveModel(Protocol):

@@ -16,6 +16,7 @@ from backends.scoring.embedding import Embedder, EmbeddingError
 from backends.scoring.score import KINDS, VERSION, score_answers
 from backends.scoring.zeroshot import score_zero_shot
 from backends.work.benchmark import rescored, rescored_values
+from backends.work.stated import beside_ours, partial_alarm, with_alarms
 from backends.work.stored import Stored, other_scores, stored_run
 from backends.work.textonly import stored_text_only
 from backends.work.trained import trained_of
@@ -64,6 +65,8 @@ def run(job: Job) -> dict[str, Any]:
     if embedder and stored.embedding not in (None, embedder.name):
         mark(rows, f"scored with {embedder.name}; the run was queued to be scored with {stored.embedding}")
     rows = trained_of(stored.folder).mark(rows, stored.answers)
+    asked = (stored.spec.get("data") or {}).get("samples") or 0
+    rows = with_alarms(rows, partial_alarm(asked, asked - len(stored.answers)))
     rows = with_duplicates(rows, stored.spec, other_scores(job.home, stored.run))
     write_values(stored.folder, values_of(stored.answers, stored.kind, embedder))
     kept = replace_scores(stored, rows, embedder)
@@ -138,7 +141,9 @@ def replace_scores(
     before = read_json(path) or {}
     document = {key: value for key, value in before.items() if key not in ("scores", "embedding", "rescored")}
     # What an imported run stated of itself stays beside what is measured here.
-    document |= {"scores": [*rows, *before.get("stated", [])], "finished": True, "rescored": True, **(beside or {})}
+    stated = beside_ours(before.get("stated", []), rows)
+    document |= {"scores": [*rows, *stated], "finished": True, "rescored": True, **(beside or {})}
+    document |= {"stated": stated} if stated else {}
     if stored.unmatched:
         document["unmatched"] = stored.unmatched
     if embedder:

@@ -14,6 +14,7 @@ from backends.scoring.digest import answer_hashes, digest
 AGREES = 0.005
 """Stated and rescored values further apart than this are not the same measurement."""
 _FEWEST = 10
+_STATED = "_stated"
 
 Row = dict[str, Any]
 
@@ -24,7 +25,6 @@ def stated_rows(stated: Iterable[Stated], answers: Sequence[Answer], rescored: S
     Where a row of ``rescored`` has the same metric, question and category, that one is the score: it gets
     ``references["stated"]``, and the stated one is named ``METRIC_stated``, with an alarm where the two disagree.
     """
-    ours = {_key(row): row for row in rescored}
     rows = []
     for one in stated:
         here = [answer for answer in answers if _of(one, answer)]
@@ -44,13 +44,23 @@ def stated_rows(stated: Iterable[Stated], answers: Sequence[Answer], rescored: S
                 key: value for key, value in one.extra.items() if key in ("stderr", "primary_std", "normalization_rate")
             },
         }
-        own = ours.get(_key(row))
-        if own is not None:
-            own["references"] = {**own["references"], "stated": one.value}
-            row["references"] = {"rescored": own["value"]}
-            row["metric"] = f"{one.metric}_stated"
-            row["alarms"] = [*row["alarms"], *_disagreement(one, own)]
         rows.append(row)
+    return beside_ours(rows, rescored)
+
+
+def beside_ours(stated: Iterable[Row], rescored: Sequence[Row]) -> list[Row]:
+    """Stated rows as they stand beside ``rescored`` ones, see :func:`stated_rows`; also after another scoring."""
+    ours = {_key(row): row for row in rescored}
+    rows = []
+    for one in stated:
+        plain = one | {"metric": str(one["metric"]).removesuffix(_STATED), "references": {}}
+        plain["alarms"] = [alarm for alarm in one["alarms"] if alarm["kind"] != "fingerprint"]
+        own = ours.get(_key(plain))
+        if own is not None:
+            own["references"] = {**own["references"], "stated": plain["value"]}
+            plain["alarms"] += _disagreement(plain, own)
+            plain |= {"metric": f"{plain['metric']}{_STATED}", "references": {"rescored": own["value"]}}
+        rows.append(plain)
     return rows
 
 
@@ -108,13 +118,13 @@ def _counts(one: Stated, here: Sequence[Answer]) -> Row:
     return counted
 
 
-def _disagreement(one: Stated, own: Mapping[str, Any]) -> list[dict[str, Any]]:
-    if abs(one.value - own["value"]) <= AGREES:
+def _disagreement(one: Row, own: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if abs(one["value"] - own["value"]) <= AGREES:
         return []
     by = own.get("embedding")
     how = f" with {by['name']}" if isinstance(by, Mapping) and by.get("name") else ""
-    text = f"stated {one.value:.4f}; the same answers scored here{how}: {own['value']:.4f}"
-    return [{"kind": "fingerprint", "question": one.question, "text": text}]
+    text = f"stated {one['value']:.4f}; the same answers scored here{how}: {own['value']:.4f}"
+    return [{"kind": "fingerprint", "question": one["question"], "text": text}]
 
 
 def _of(one: Stated, answer: Answer) -> bool:

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from backends.catalog import available
+from backends.catalog.local import FETALCLIP_FILES
 from backends.catalog.resolve import ModelError, ResolvedModel, resolve_model
+from backends.estimate.weights import find_weights
+from backends.jobs.spec import model_content
 from db.connect import connect
 from db.home import Home
 from db.migrate import migrate
@@ -91,6 +94,30 @@ def test_fetalclip_runs_where_its_package_is(tracker: sqlite3.Connection, monkey
     monkeypatch.setattr(available, "find_spec", lambda name: object())
     found = resolve_model("FetalCLIP", tracker)
     assert (found.loader, found.source) == ("open_clip", "numansaeed/fetalclip-model")
+
+
+def test_a_folder_of_fetalclip_is_read_as_its_repository(
+    tracker: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "my-fetalclip"
+    folder.mkdir()
+    config, weights = (folder / name for name in FETALCLIP_FILES)
+    config.write_text("{}")
+    assert "no configuration of open_clip" in complaint(str(folder), tracker).message
+    config.write_text('{"embed_dim": 16}')
+    assert weights.name in complaint(str(folder), tracker).message
+    weights.write_text("version https://git-lfs.github.com/spec/v1")
+    assert "Git LFS" in complaint(str(folder), tracker).message
+    weights.write_bytes(bytes(4_000_000))
+    monkeypatch.setattr(available, "find_spec", lambda name: None)
+    assert "fada-tui[contrastive]" in complaint(str(folder), tracker).message
+    monkeypatch.setattr(available, "find_spec", lambda name: object())
+    found = resolve_model(str(folder), tracker)
+    assert (found.loader, found.source, found.name) == ("open_clip", str(folder), "my-fetalclip")
+    assert find_weights({"source": found.source, "name": found.name}).params == 1_000_000
+    before = model_content(folder)
+    weights.write_bytes(bytes(3_999_999) + b"1")
+    assert model_content(folder) != before, "other weights are another model"
 
 
 def test_an_unknown_name_gets_the_nearest(tracker: sqlite3.Connection) -> None:

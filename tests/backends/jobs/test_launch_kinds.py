@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from backends.catalog.resolve import ResolvedModel
-from backends.jobs import launch
-from backends.jobs.asked import EvalAsked
+from backends.jobs import launch, launch_finetune
+from backends.jobs.asked import EvalAsked, FinetuneAsked
 from backends.jobs.errors import QueueError
 from backends.jobs.launch import plan_eval
 from backends.jobs.settings import EVAL_TASKS
@@ -59,4 +59,8 @@ def test_a_contrastive_model_is_asked_nothing(home: Home, classes: Path, monkeyp
     with pytest.raises(QueueError, match="ranks given sentences") as raised:
         plan_eval(home, "FetalCLIP", EvalAsked(data=classes, task="gt"))
     assert raised.value.hint and "zero-shot" in raised.value.hint
-    assert plan_eval(home, "FetalCLIP", EvalAsked(data=classes, task="zero-shot"))["model"]["loader"] == "open_clip"
+    asked = EvalAsked(data=classes, task="zero-shot")
+    assert plan_eval(home, "FetalCLIP", asked)["model"]["loader"] == "open_clip"
+    monkeypatch.setattr(launch_finetune, "resolve", lambda *_: found)
+    with pytest.raises(QueueError, match="nothing here fine-tunes it"):
+        launch_finetune.plan_finetune(home, "FetalCLIP", FinetuneAsked(data=classes))

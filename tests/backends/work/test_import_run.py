@@ -185,6 +185,24 @@ def test_what_finds_no_partner_is_counted_and_named(tmp_path: Path, home: Home, 
     assert words[1].startswith("20 references find no answer") and "Femur/40.png#Q5" in words[1]
 
 
+def test_a_rescore_takes_nothing_back_that_an_import_said(
+    tmp_path: Path, home: Home, bring_in: Import, tool: Callable[..., Job]
+) -> None:
+    """Half of the data has answers: scored again they are no more, and the stated figure still stands beside."""
+    folder = made(tmp_path / "made", right, images=20)
+    state(folder, 0.64)
+    [run_id] = bring_in(folder, data=str(truth(tmp_path / "truth.jsonl")))["runs"]
+    before = overall(home, run_id)
+    assert "answers 20 of the 40 questions" in " ".join(one.text for one in before["exact"].alarms)
+    rescore.run(tool("rescore", run=run_id))
+    after = overall(home, run_id)
+    assert after.keys() == before.keys()
+    for metric, score in after.items():
+        told = before[metric]
+        assert (set(score.alarms), score.references) == (set(told.alarms), told.references), metric
+    assert after["cosine"].references["stated"] == 0.64 and after["cosine_stated"].references["rescored"] == 1
+
+
 def test_nothing_is_made_of_what_does_not_fit(tmp_path: Path, home: Home, bring_in: Import) -> None:
     folder = made(tmp_path / "made", right)
     other = truth(tmp_path / "truth.jsonl")
