@@ -20,7 +20,9 @@ from backends.jobs import lock
 from backends.jobs.admission import MARGIN, Capacity, Claim, admit
 from backends.jobs.alarms import Alarms
 from backends.jobs.energy import EnergyMeter
-from backends.jobs.engines import local
+from backends.jobs.engines.base import Order
+from backends.jobs.engines.local import Local
+from backends.jobs.engines.machine import capacity_of
 from backends.jobs.engines.watch import Watch
 from backends.jobs.files import complain
 from backends.jobs.ingest import ingest
@@ -58,6 +60,7 @@ class Dispatcher:
         self._energy = EnergyMeter(home)
         self._starts = Starts()
         self._alarms = Alarms(home, conn)
+        self._here = Local(home)
         self._watch = Watch(home)
 
     def serve(self) -> None:
@@ -120,7 +123,7 @@ class Dispatcher:
         verdicts = admit(claims[0], claims[1], capacity)
         runs = {run.id: run for run in ready}
         for verdict in verdicts:
-            if verdict.reason is None and self._start(verdict.run):
+            if verdict.reason is None and self._start(runs[verdict.run]):
                 self._starts.note(verdict.run, runs[verdict.run].attempt)
                 self._alarms.started(verdict.run, runs[verdict.run].attempt)
                 ingest(self._conn, self._home, verdict.run)
@@ -132,14 +135,14 @@ class Dispatcher:
         if run.reason != reason:
             set_reason(self._conn, run.id, reason)
 
-    def _start(self, run_id: int) -> bool:
+    def _start(self, run: Run) -> bool:
         """False where it cannot be started now; what is wrong with one run's directory holds up no other run."""
         try:
-            return local.start(self._home, run_id)
+            return self._here.submit([Order(run.id, run.attempt, {}, run.reserved_bytes or 0)], "")[0] is not None
         except OSError as error:
             if error.errno in FULL:
                 raise
-            set_reason(self._conn, run_id, unusable(error))
+            set_reason(self._conn, run.id, unusable(error))
             return False
 
     def _without_card(self, ready: list[Run]) -> list[Run]:
@@ -209,20 +212,6 @@ def card_away(sample: Telemetry) -> str | None:
     if sample.silent_s is not None or (sample.gpus and all(gpu.reason for gpu in sample.gpus)):
         return sample.reason or "it does not answer"
     return None
-
-
-def capacity_of(sample: Telemetry) -> Capacity:
-    """The first card's VRAM, or where there is none the host's RAM; one slot a core.
-
-    ``external`` is what processes hold that are not in any run's tree.
-    """
-    gpu = next((gpu for gpu in sample.gpus if gpu.memory_total), None)
-    if gpu is not None:
-        ours = sum(process.memory or 0 for process in gpu.processes if process.run is not None)
-        return Capacity(gpu.memory_total or 0, max(0, (gpu.memory_used or 0) - ours), sample.host.cores, "VRAM")
-    ours = sum(job.memory for job in sample.host.jobs)
-    external = max(0, sample.host.memory_used - ours)
-    return Capacity(sample.host.memory_total, external, sample.host.cores, "RAM")
 
 
 def _may_pass(error: sqlite3.OperationalError | OSError) -> bool:

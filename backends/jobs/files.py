@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from db.atomic import replace_file
 
@@ -45,6 +45,11 @@ def read_json(path: Path) -> dict[str, Any] | None:
 def make_own(path: Path) -> None:
     """Make an empty file where there is none, that only its owner reads and writes."""
     os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def open_log(path: Path) -> IO[bytes]:
+    """An O_APPEND file for a child's output (0600): a file, never a pipe that somebody must drain."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab", buffering=0)
 
 
 def end_torn_line(path: Path) -> None:

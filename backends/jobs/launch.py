@@ -15,9 +15,11 @@ from backends.data.errors import DataError
 from backends.data.told import problems
 from backends.data.validate import DataReport, validate
 from backends.jobs.asked import Asked, EvalAsked
-from backends.jobs.dispatcher import capacity_of
 from backends.jobs.downloads import pinned
+from backends.jobs.engines.base import Engine
 from backends.jobs.engines.config import engine_part, of_spec
+from backends.jobs.engines.local import Local
+from backends.jobs.engines.slurm import Slurm
 from backends.jobs.errors import QueueError
 from backends.jobs.own_environment import ONE_BY_ONE, check_task, environment_part, wants
 from backends.jobs.precision import precision_part
@@ -28,7 +30,6 @@ from backends.jobs.settings import EVAL_TASKS, GENERATION, OF_TASK, TEMPLATES
 from backends.jobs.spec import model_content
 from backends.jobs.submit import need, submit
 from backends.jobs.unsloth import loader_part
-from backends.telemetry.sampler import Sampler
 from db.connect import connect
 from db.home import Home
 
@@ -267,9 +268,6 @@ def model_part(
 
 def reserved(home: Home, parts: dict[str, Any], reserve: int | None = None) -> dict[str, Any]:
     """The parts with a reservation on this machine as it is now, or on their engine; see :func:`with_reservation`."""
-    engine = of_spec(parts)
-    if engine is not None:
-        return with_reservation(home, parts, engine.capacity(), reserve)
-    with Sampler(home) as sampler:
-        capacity = capacity_of(sampler.sample({}))
-    return with_reservation(home, parts, capacity, reserve)
+    settings = of_spec(parts)
+    engine: Engine = Local(home) if settings is None else Slurm(settings, home)
+    return with_reservation(home, parts, engine.capacity(), reserve)

@@ -76,6 +76,6 @@ def _capacity(conn: sqlite3.Connection, now: float) -> Capacity:
     samples = latest_samples(conn, now - _FRESH_S, limit=1)
     if not samples:
         return Capacity(1 << 62, 0, os.cpu_count() or 1, "RAM")
-    from backends.jobs.dispatcher import capacity_of
+    from backends.jobs.engines.machine import capacity_of
 
     return capacity_of(from_dict(samples[0]))

@@ -17,7 +17,7 @@ from backends.estimate.configuration import find_configuration
 from backends.estimate.foresee import Foreseen, foresee
 from backends.estimate.images import FRAME, ImageLoad, image_load, largest, limited
 from backends.jobs.admission import Capacity, Claim, impossible
-from backends.jobs.dispatcher import capacity_of
+from backends.jobs.engines.machine import capacity_of
 from backends.jobs.pace import Pace, find_pace, total_steps
 from backends.jobs.reservation import reserved_bytes
 from backends.jobs.spec import model_content

@@ -9,7 +9,7 @@ import time
 from typing import IO
 
 from backends.jobs import lock
-from backends.jobs.engines.local import open_log
+from backends.jobs.files import open_log
 from backends.jobs.logout import scope_command
 from db.home import Home
 

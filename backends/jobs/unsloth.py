@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backends.catalog.unsloth import HINT, NO_CARD, not_for, packages_missing
-from backends.jobs.dispatcher import capacity_of
+from backends.jobs.engines.machine import capacity_of
 from backends.jobs.errors import QueueError
 from backends.telemetry.sampler import Sampler
 from db.home import Home

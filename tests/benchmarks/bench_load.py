@@ -18,7 +18,8 @@ import psutil
 from terminal import Terminal
 
 from backends.jobs import store
-from backends.jobs.engines import local
+from backends.jobs.engines.base import Order
+from backends.jobs.engines.local import Local
 from backends.jobs.ingest import adopt
 from backends.jobs.queue import cancel
 from backends.jobs.spawn import start_dispatcher
@@ -55,7 +56,7 @@ def writing(home: Home) -> Iterator[list[int]]:
             run_id = store.allocate(home)
             spec = {"kind": "run", "task": None, "title": "writer", "created": time.time(), "env": {}, "cwd": "/"}
             store.create(home, run_id, {**spec, "command": [sys.executable, "-c", WRITER]})
-            assert adopt(conn, home, run_id) and local.start(home, run_id)
+            assert adopt(conn, home, run_id) and Local(home).submit([Order(run_id, 1, spec, 0)], "bench") != [None]
             runs.append(run_id)
     start_dispatcher(home)
     time.sleep(3.0)

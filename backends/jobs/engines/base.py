@@ -56,8 +56,8 @@ class Engine(Protocol):
     @property
     def name(self) -> str: ...
 
-    def capacity(self) -> Capacity | None:
-        """What one job can be given at most; None where nobody has said."""
+    def capacity(self) -> Capacity:
+        """What one job can be given at most, and what is free of it where that is known."""
         ...
 
     def submit(self, orders: Sequence[Order], label: str) -> list[str | None]:

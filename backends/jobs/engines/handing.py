@@ -12,10 +12,10 @@ from pathlib import Path
 from backends.jobs.engines.base import EngineError, Order
 from backends.jobs.engines.batch import asked
 from backends.jobs.engines.config import EngineSettings, of_spec
-from backends.jobs.engines.local import open_log
 from backends.jobs.engines.slurm import Slurm
 from backends.jobs.engines.submission import REFUSED, Submission, read_submission, write_submission
 from backends.jobs.engines.tended import Tended
+from backends.jobs.files import open_log
 from backends.jobs.ingest import ingest
 from backends.jobs.reconcile import set_reason
 from backends.jobs.store import read_control, read_spec

@@ -37,7 +37,7 @@ class Hearing:
     def hear(self, engine: Slurm, runs: Sequence[Tended]) -> dict[str, Word | None]:
         """Of runs that were handed on to an engine whose queue was just looked at; its words by job."""
         known = [found for run in runs if (found := self._found(engine, run)) is not None]
-        words = engine.poll([submission.job or "" for _, submission in known])
+        words = engine.words([submission.job or "" for _, submission in known])
         for run, submission in known:
             self._hear(engine, run, submission, words.get(submission.job or ""))
         return words

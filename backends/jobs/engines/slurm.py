@@ -76,7 +76,7 @@ class Slurm:
         return [job] if len(orders) == 1 else [f"{job}_{index}" for index in range(len(orders))]
 
     def look(self) -> None:
-        """Ask for the present queue, which :meth:`poll` and :meth:`labelled` read.
+        """Ask for the present queue, which :meth:`words` and :meth:`labelled` read.
 
         Raises:
             EngineError: It did not answer, or not with JSON.
@@ -94,7 +94,15 @@ class Slurm:
         return [found.base] if orders == 1 else [f"{found.base}_{index}" for index in range(orders)]
 
     def poll(self, jobs: Collection[str]) -> dict[str, Word | None]:
-        """By the queue that was looked at; a job that is not in it is asked for alone."""
+        self.look()
+        return self.words(jobs)
+
+    def words(self, jobs: Collection[str]) -> dict[str, Word | None]:
+        """By the queue that was looked at; a job that is not in it is asked for alone.
+
+        Raises:
+            EngineError: It did not answer.
+        """
         exact = {one.job: one.word for one in self._seen if one.tasks is None}
         pending = [one for one in self._seen if one.tasks is not None]
         words: dict[str, Word | None] = {}

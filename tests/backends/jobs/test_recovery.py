@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from backends.jobs import store
-from backends.jobs.engines import local
+from backends.jobs.engines.base import Order
+from backends.jobs.engines.local import Local
 from backends.jobs.ingest import adopt, empty_index, ingest, insert_row
 from backends.jobs.process import Identity, is_alive
 from backends.jobs.reconcile import tick
@@ -252,7 +253,7 @@ def test_an_unmigrated_index_harms_no_running_job(home: Home, tmp_path: Path, un
     store.create(home, run_id, spec)
     with closing(connect(home.runs_db)) as conn, immediate(conn):
         insert_row(conn, run_id, spec, home.run_dir(run_id))
-    assert local.start(home, run_id)
+    assert Local(home).submit([Order(run_id, 1, spec, 0)], "test") == [f"{run_id}.1"]
     log = home.run_dir(run_id) / "log.txt"
     patience(lambda: b"the index was not updated" in log.read_bytes())
     end.touch()

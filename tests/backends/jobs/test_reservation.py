@@ -12,7 +12,8 @@ import pytest
 
 from backends.jobs import queue
 from backends.jobs.admission import GIB, MARGIN, Capacity
-from backends.jobs.dispatcher import capacity_of, vram_by_run
+from backends.jobs.dispatcher import vram_by_run
+from backends.jobs.engines.machine import capacity_of
 from backends.jobs.errors import QueueError
 from backends.jobs.peaks import note_vram, vram_peak
 from backends.jobs.reservation import memory_key, source_text, with_reservation

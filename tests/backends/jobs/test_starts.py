@@ -12,7 +12,8 @@ import pytest
 
 from backends.jobs import store
 from backends.jobs.code import Code
-from backends.jobs.engines import local
+from backends.jobs.engines.base import Order
+from backends.jobs.engines.local import Local
 from backends.jobs.starts import TRIES, Replaced, Starts
 from db.home import Home
 
@@ -60,7 +61,7 @@ def test_what_does_not_begin_is_left_to_the_program_that_replaced_this_one(monke
 
 
 def test_a_queued_run_whose_directory_is_gone_ends_no_dispatcher(home: Home) -> None:
-    assert local.start(home, 41) is False
+    assert Local(home).submit([Order(41, 1, {}, 0)], "test") == [None]
 
 
 def test_what_a_newer_version_asked_of_a_run_stays(home: Home, runs_conn: sqlite3.Connection) -> None:
