@@ -21,6 +21,7 @@ from db.migrate import migrate
 from tests.hub_server import HubServer, hub
 from tests.servers.llama import llama_server as llama_server
 from tests.servers.slurm import slurm_cluster as slurm_cluster
+from tests.servers.sshd import login_host as login_host
 from tests.servers.systemd import systemd_machine as systemd_machine
 
 # No test depends on the clock; what CI runs is the same each time, and other runs keep searching.

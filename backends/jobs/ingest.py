@@ -23,7 +23,7 @@ from db.connect import bump, check_version, immediate
 from db.home import Home
 from db.runs.curves import forget_curves, last_time
 from db.runs.due import clear_due
-from db.runs.states import END_STATES, WAITING_STATES
+from db.runs.states import END_STATES, SAVING, STOPPING, WAITING_STATES
 from db.runs.verdict import verdict
 from db.versions import RUNS_VERSION
 
@@ -282,7 +282,7 @@ def _update_row(conn: sqlite3.Connection, row: dict[str, Any], state: State, fol
         fresh["reason"] = _end_reason(conn, row["id"], state)
         fresh["ended"] = fresh["ended"] or row["ended"] or _last_seen(conn, row)
     elif state.name not in ("queued", "held"):
-        fresh["reason"] = _asked(state)
+        fresh["reason"] = _asked(state) or state.reason
     changed = {key: value for key, value in fresh.items() if row[key] != value}
     if changed:
         sets = ", ".join(f"{key} = ?" for key in changed)
@@ -299,8 +299,8 @@ def _labels(folder: Path) -> dict[str, Any]:
 def _asked(state: State) -> str | None:
     """What a live run was asked to do and has yet to obey."""
     if state.control.cancel is not None:
-        return "being stopped"
-    return "saving, then it stops" if state.control.stop else None
+        return STOPPING
+    return SAVING if state.control.stop else None
 
 
 def _end_reason(conn: sqlite3.Connection, run_id: int, state: State) -> str | None:

@@ -14,6 +14,7 @@ from backends.jobs.store import read_attempt
 from backends.telemetry.codec import from_dict
 from db.runs.queries import earlier_runs, latest_samples, spec_of, unfinished_runs
 from db.runs.rows import Run
+from db.runs.states import SAVING, STOPPING
 
 _FRESH_S = 120.0
 _Known = dict[tuple[str, str, str | None], list[Past]]
@@ -42,7 +43,7 @@ def _work(conn: sqlite3.Connection, run: Run, exclusive: bool, now: float, known
 
 def _seconds(conn: sqlite3.Connection, run: Run, now: float, known: _Known) -> float | None:
     """By its own rate; else as long as an earlier run like it took, less what is over. Pauses are nobody's time."""
-    if run.is_active and run.reason:
+    if run.is_active and run.reason in (STOPPING, SAVING):
         return 0.0  # it was asked to stop, and does not go on to its end
     if run.eta_s is not None:
         return run.eta_s

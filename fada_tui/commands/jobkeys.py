@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from db.runs.states import SAVING, STOPPING
 from fada_tui.commands import jobs, steering
 from fada_tui.commands.command import Command, Need
 from fada_tui.commands.targets import marked_or_chosen, times
@@ -36,7 +37,7 @@ def _can_go_on(selection: Selection) -> bool:
     if run.kind not in steering.SAVES and run.task != "download":
         return False
     # One that saves, or is being stopped, says when it can be resumed.
-    return run.state in ("failed", "cancelled", "lost") or (run.is_active and run.reason is not None)
+    return run.state in ("failed", "cancelled", "lost") or (run.is_active and run.reason in (STOPPING, SAVING))
 
 
 def _pause(selection: Selection) -> str:

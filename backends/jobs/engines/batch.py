@@ -18,7 +18,7 @@ _SLACK_S = 120
 
 def batch_options(settings: EngineSettings, orders: Sequence[Order], home: Home, label: str) -> list[str]:
     """For sbatch. Nothing of this shell's environment goes with it: Slurm would keep it in files of its own."""
-    first, place = orders[0], str(home.root)
+    first, place = orders[0], settings.place(home)
     words = ["--export=NIL", f"--job-name={label}", f"--chdir={place}", "--input=/dev/null", "--open-mode=append"]
     words.append(f"--output={place}/runs/{first.run}/log.txt" if len(orders) == 1 else "--output=/dev/null")
     words.append("--requeue" if settings.requeue else "--no-requeue")
@@ -48,7 +48,7 @@ def asked(settings: EngineSettings, order: Order) -> dict[str, str]:
 
 def batch_script(settings: EngineSettings, orders: Sequence[Order], home: Home) -> str:
     """``bash -l``: so that a cluster's own profile, with ``module`` and the like, is there for the set-up lines."""
-    place = str(home.root)
+    place = settings.place(home)
     python = settings.python or sys.executable
     lines = ["#!/bin/bash -l", "umask 077"]
     run, attempt = str(orders[0].run), str(orders[0].attempt)

@@ -54,10 +54,18 @@ class EngineSettings:
     conf: str | None = None
     """slurm.conf; None: Slurm finds it."""
     login: str | None = None
-    """``user@host``: Slurm is asked through ssh there; its nodes see this HOME all the same."""
+    """``user@host``: Slurm is asked through ssh there."""
+    ssh: tuple[str, ...] = ()
+    """More words for ssh."""
+    remote_home: str | None = None
+    """Where the run directories lie on the login host; None: its nodes see this HOME under the same path."""
     poll_s: float = 5.0
     settle_s: float = 20.0
     """So long after the end a run's own record may take to be seen here."""
+
+    def place(self, home: Home) -> str:
+        """HOME as the nodes see it."""
+        return self.remote_home.rstrip("/") if self.remote_home else str(home.root)
 
     @property
     def shards(self) -> bool:
@@ -172,6 +180,9 @@ def _engine(name: str, table: Mapping[str, Any], where: str) -> EngineSettings:
     settings = _settings(name, table)
     if settings.shards and not settings.vram_gb:
         raise QueueError("gres = shard:N needs vram_gb", where, "say how many GB, that is shards, one card has")
+    if settings.remote_home and not (settings.login and settings.remote_home.startswith("/")):
+        hint = 'give login = "user@host" as well, and write it as "/scratch/user/fada"'
+        raise QueueError("remote_home is an absolute path on the login host", where, hint)
     if settings.time and not _TIME.fullmatch(settings.time):
         raise QueueError(f"time cannot be {settings.time!r}", where, 'as Slurm writes it: "8:00:00", "2-00:00:00"')
     return settings

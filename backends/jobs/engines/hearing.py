@@ -38,6 +38,10 @@ class Hearing:
         """Of runs that were handed on to an engine whose queue was just looked at; its words by job."""
         known = [found for run in runs if (found := self._found(engine, run)) is not None]
         words = engine.words([submission.job or "" for _, submission in known])
+        # After the look: what a job wrote before it was over is here when its end is taken in.
+        begun = [run for run, submission in known if _has_begun(words.get(submission.job or ""))]
+        engine.tell(run.run for run in begun)
+        engine.fetch({run.run: run.control.attempt for run in begun})
         for run, submission in known:
             self._hear(engine, run, submission, words.get(submission.job or ""))
         return words
@@ -94,7 +98,7 @@ class Hearing:
 
     def _still(self, engine: Slurm, run: Tended, submission: Submission, word: Word) -> None:
         restarts = max(submission.restarts, word.restarts)
-        fresh = replace(submission, phase=word.phase, state=word.state, held=word.held, restarts=restarts)
+        fresh = replace(submission, phase=word.phase, state=word.state, held=word.held, restarts=restarts, trouble=None)
         if fresh != submission:
             # It comes before the control file: at no moment may the attempt that is wanted have no submission.
             write_submission(run.folder, fresh)
@@ -138,6 +142,11 @@ class Hearing:
         if changes is not None:
             complain(f"#{run.run}: {outofmemory.said(changes)}")
         return changes is not None
+
+
+def _has_begun(word: Word | None) -> bool:
+    """One that the engine does not know any more may have."""
+    return word is None or word.phase != "waiting" or word.restarts > 0
 
 
 def _nothing_to_come(attempt: Attempt | None, word: Word) -> bool:

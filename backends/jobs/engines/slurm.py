@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from backends.jobs.admission import Capacity
 from backends.jobs.engines.base import EngineError, Order, Word
 from backends.jobs.engines.batch import batch_options, batch_script
 from backends.jobs.engines.config import EngineSettings
+from backends.jobs.engines.remote import Remote, ssh_words
 from backends.jobs.engines.squeue import Listed, in_queue, of_sacct, of_scontrol
 from db.home import Home
 
@@ -55,6 +56,7 @@ class Slurm:
         self.settings = settings
         self._home = home
         self._seen: list[Listed] = []
+        self._remote = Remote(settings, home) if settings.remote_home else None
 
     @property
     def name(self) -> str:
@@ -65,6 +67,8 @@ class Slurm:
 
     def submit(self, orders: Sequence[Order], label: str) -> list[str | None]:
         """One batch script; of several orders an array with a task each. See :class:`.base.Engine`."""
+        if self._remote is not None:
+            self._remote.send(orders)
         words = ["sbatch", "--parsable", *batch_options(self.settings, orders, self._home, label)]
         answer = self._ask(words, batch_script(self.settings, orders, self._home))
         if answer.code:
@@ -85,6 +89,27 @@ class Slurm:
         if answer.code:
             raise EngineError(_said(answer))
         self._seen = in_queue(answer.out)
+
+    def tell(self, runs: Iterable[int]) -> None:
+        """See that what was asked of these runs is known where they are.
+
+        Raises:
+            EngineError: It could not be told.
+        """
+        if self._remote is not None:
+            self._remote.tell(runs)
+
+    def fetch(self, attempts: Mapping[int, int]) -> None:
+        """See that what these runs have written is here.
+
+        Args:
+            attempts: The attempt of each that is wanted.
+
+        Raises:
+            EngineError: It could not be fetched.
+        """
+        if self._remote is not None:
+            self._remote.fetch(attempts)
 
     def labelled(self, label: str, orders: int) -> list[str] | None:
         """The jobs of a submission, found by its label in the queue that was looked at; None where it is not there."""
@@ -172,7 +197,7 @@ class Slurm:
             remote = shlex.join(command)
             if self.settings.conf:
                 remote = f"SLURM_CONF={shlex.quote(self.settings.conf)} {remote}"
-            command = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", self.settings.login, remote]
+            command = [*ssh_words(self.settings), self.settings.login, remote]
         elif conf:
             environment["SLURM_CONF"] = conf
         environment["SLURM_BITSTR_LEN"] = "0"  # the waiting tasks of an array are all told, however many
@@ -197,7 +222,8 @@ class Slurm:
 
 def commands_missing(settings: EngineSettings) -> list[str]:
     """Of the commands that are needed on this machine those that are not there."""
-    wanted = ("ssh",) if settings.login else ("sbatch", "squeue", "scontrol", "scancel")
+    remote = ("ssh", "rsync") if settings.remote_home else ("ssh",)
+    wanted = remote if settings.login else ("sbatch", "squeue", "scontrol", "scancel")
     path = None if settings.login else settings.bin
     return [name for name in wanted if shutil.which(name if path is None else str(Path(path) / name)) is None]
 

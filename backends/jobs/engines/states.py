@@ -35,11 +35,11 @@ def of_submission(
         return _over(folder, control, attempt, submission)
     if attempt is not None and attempt.worker is not None:
         stopped = submission.phase == "suspended" or (attempt.paused is not None and attempt.ended is None)
-        return ("paused" if stopped else "running"), None
+        return ("paused" if stopped else "running"), submission.trouble
     if attempt is not None or submission.phase == "running":
-        return "starting", None
+        return "starting", submission.trouble
     if submission.phase == "suspended":
-        return "paused", None
+        return "paused", submission.trouble
     held = control.held and submission.held and control.cancel is None
     return ("held" if held else "queued"), None
 

@@ -41,6 +41,8 @@ class Submission:
     signal: int | None = None
     message: str | None = None
     """Why it was refused."""
+    trouble: str | None = None
+    """Why nothing new is known of it: its engine does not answer."""
     index: int = 0
     """Which task of ``of`` it is, where several runs were handed on together."""
     of: int = 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from backends.jobs.engines.asking import obey
 from backends.jobs.engines.base import EngineError
@@ -12,8 +13,10 @@ from backends.jobs.engines.config import EngineSettings, of_spec
 from backends.jobs.engines.handing import hand_on
 from backends.jobs.engines.hearing import Hearing
 from backends.jobs.engines.slurm import Slurm
+from backends.jobs.engines.submission import read_submission, write_submission
 from backends.jobs.engines.tended import Patience, tended
 from backends.jobs.files import complain
+from backends.jobs.ingest import ingest
 from backends.jobs.reconcile import set_reason
 from backends.jobs.store import read_spec
 from db.home import Home
@@ -103,6 +106,17 @@ class Tending:
         if self._complaints.get(engine.name) != said:
             self._complaints[engine.name] = said
             complain(f"{engine.name}: {said}")
+        words = f"{engine.name} does not answer: {said}"
         for row in listed:
             if row["state"] == "queued":
-                set_reason(self._conn, row["id"], f"{engine.name} does not answer: {said}")
+                set_reason(self._conn, row["id"], words)
+            elif row["state"] != "held":
+                self._say_of_running(row["id"], words)
+
+    def _say_of_running(self, run: int, words: str) -> None:
+        """It is shown as it was, with why nothing new is known of it."""
+        folder = self._home.run_dir(run)
+        submission = read_submission(folder)
+        if submission is not None and submission.over is None and submission.trouble != words:
+            write_submission(folder, replace(submission, trouble=words))
+            ingest(self._conn, self._home, run)

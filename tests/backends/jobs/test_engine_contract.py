@@ -125,10 +125,8 @@ def test_it_says_what_fits(engine: Engine) -> None:
     assert hopeless is not None and capacity.whose in hopeless
 
 
-def test_an_engine_that_is_away_says_so(engine: Engine, order: MakeOrder, tmp_path: Path) -> None:
-    if isinstance(engine, Local):
-        pytest.skip("this machine is not away while it asks itself")
-    away = Slurm(EngineSettings("away", conf=str(tmp_path / "no.conf")), Home(tmp_path))
+def test_a_cluster_that_cannot_be_asked_says_so(order: MakeOrder, home: Home, tmp_path: Path) -> None:
+    away: Engine = Slurm(EngineSettings("away", bin=str(tmp_path)), home)
     for ask in (lambda: away.submit([order("pass")], "x"), lambda: away.poll(["1"]), lambda: away.cancel(["1"])):
-        with pytest.raises(EngineError):
+        with pytest.raises(EngineError, match="No such file"):
             ask()
