@@ -23,6 +23,7 @@ from db.versions import KNOWN
 from fada_tui.cli.check import Check, made
 from fada_tui.cli.checksettings import settings_checks
 from fada_tui.cli.context import Context
+from fada_tui.cli.enginechecks import engine_checks
 from fada_tui.cli.errors import CommandError
 from fada_tui.cli.exportchecks import export_checks
 from fada_tui.cli.modelchecks import model_checks
@@ -57,7 +58,7 @@ def all_checks(context: Context) -> list[Check]:
         _clock(context.home.root),
         _survival(),
         *settings_checks(context.home.config),
-        *_engines(context),
+        *engine_checks(context.home),
     ]
 
 
@@ -252,33 +253,3 @@ def _survival() -> Check:
     if not found.lingers:
         return made(name, "warn", "jobs run in a scope of their own, which ends with your last session", linger)
     return made(name, "ok", "logind ends sessions' processes; jobs run in a scope of their own and you linger")
-
-
-def _engines(context: Context) -> Iterator[Check]:
-    """Whether each engine of config.toml can be used: Slurm itself is asked what it thinks of a job like ours."""
-    from backends.jobs.engines.base import EngineError
-    from backends.jobs.engines.config import read_engines
-    from backends.jobs.engines.slurm import Slurm, commands_missing
-    from backends.jobs.errors import QueueError
-
-    config = context.home.config
-    try:
-        known = read_engines(config)
-    except QueueError as error:
-        yield made("engines", "warn", f"{error.where}: {error.message}", error.hint)
-        return
-    for name, settings in known.items():
-        title, missing = f"engine {name}", commands_missing(settings)
-        if missing:
-            hint = f"install Slurm's commands, or say where they are: bin = … in {config}"
-            yield made(title, "missing", f"without {', '.join(missing)} nothing can be handed to it", hint)
-            continue
-        try:
-            said = Slurm(settings, context.home).test()
-        except EngineError as error:
-            yield made(title, "warn", f"it does not answer: {error}", "jobs for it wait until it does")
-            continue
-        if said:
-            yield made(title, "warn", f"it would not take a job: {said}", f"mend [engines.{name}] in {config}")
-        else:
-            yield made(title, "ok", f"it would take a job with {settings.gres or 'no card'}")

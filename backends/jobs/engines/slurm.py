@@ -18,7 +18,9 @@ from backends.jobs.engines.remote import Remote, ssh_words
 from backends.jobs.engines.squeue import Listed, in_queue, of_sacct, of_scontrol
 from db.home import Home
 
+COMMANDS = ("sbatch", "squeue", "scontrol", "scancel")
 PATIENCE_S = 60.0
+_ENDED = "fada-ended-with"
 _NO_SUCH_JOB = "Invalid job id"
 _AT_ONCE = 500
 """Jobs in the arguments of one scancel."""
@@ -70,7 +72,7 @@ class Slurm:
         if self._remote is not None:
             self._remote.send(orders)
         words = ["sbatch", "--parsable", *batch_options(self.settings, orders, self._home, label)]
-        answer = self._ask(words, batch_script(self.settings, orders, self._home))
+        answer = self.ask(words, batch_script(self.settings, orders, self._home))
         if answer.code:
             raise EngineError(_said(answer), final=not _may_pass(answer))
         # A login shell may print what it likes before it.
@@ -85,7 +87,7 @@ class Slurm:
         Raises:
             EngineError: It did not answer, or not with JSON.
         """
-        answer = self._ask(["squeue", "--json", "--me", "--states=all"])
+        answer = self.ask(["squeue", "--json", "--me", "--states=all"])
         if answer.code:
             raise EngineError(_said(answer))
         self._seen = in_queue(answer.out)
@@ -140,7 +142,7 @@ class Slurm:
         return words
 
     def _alone(self, job: str) -> Word | None:
-        answer = self._ask(["scontrol", "--oneliner", "show", "job", job])
+        answer = self.ask(["scontrol", "--oneliner", "show", "job", job])
         if answer.code == 0:
             word = of_scontrol(answer.out)
             if word is not None:
@@ -148,7 +150,7 @@ class Slurm:
         elif _NO_SUCH_JOB not in answer.err + answer.out:
             raise EngineError(_said(answer))
         try:
-            kept = self._ask(["sacct", "--jobs", job, "--noheader", "--parsable2", "--format=JobID,State,ExitCode"])
+            kept = self.ask(["sacct", "--jobs", job, "--noheader", "--parsable2", "--format=JobID,State,ExitCode"])
         except EngineError:
             return None  # it is not everywhere
         return of_sacct(job, kept.out) if kept.code == 0 else None
@@ -176,21 +178,44 @@ class Slurm:
         options = [
             word for word in batch_options(self.settings, [order], self._home, "fada-test") if "output" not in word
         ]
-        answer = self._ask(["sbatch", "--test-only", *options], batch_script(self.settings, [order], self._home))
+        answer = self.ask(["sbatch", "--test-only", *options], batch_script(self.settings, [order], self._home))
         return _said(answer) if answer.code else ""
 
     def _tell(self, words: Sequence[str]) -> None:
         """A job that is over by now is no trouble."""
-        answer = self._ask(words)
+        answer = self.ask(words)
         quiet = (_NO_SUCH_JOB, "already completed", "has already finished", "not pending", "Job is no longer pending")
         if answer.code and not any(one in answer.err for one in quiet):
             raise EngineError(_said(answer))
 
-    def _ask(self, words: Sequence[str], given: str = "") -> Answer:
+    def program(self, name: str) -> str:
+        """One of Slurm's commands, as it is called where Slurm is asked."""
+        return f"{self.settings.bin.rstrip('/')}/{name}" if self.settings.bin else name
+
+    def shell(self, script: str) -> Answer:
+        """Run lines of bash where Slurm is asked: on this machine, or on the login host.
+
+        Raises:
+            EngineError: The host did not answer.
+        """
+        # ssh and bash have exit codes of their own: that of the lines is told in words.
+        done = self._run(["bash", "-l", "-s"], f"(\n{script}\n)\nprintf '\\n{_ENDED} %s\\n' $?\n")
+        out, found, code = done.out.rpartition(f"\n{_ENDED} ")
+        if not found:
+            raise EngineError(_said(done))
+        return Answer(int(code), out, done.err)
+
+    def ask(self, words: Sequence[str], given: str = "") -> Answer:
+        """Run one of Slurm's commands.
+
+        Raises:
+            EngineError: It could not be run, or did not answer.
+        """
         program, *rest = words
-        if self.settings.bin:
-            program = f"{self.settings.bin.rstrip('/')}/{program}"
-        command = [program, *rest]
+        return self._run([self.program(program), *rest], given)
+
+    def _run(self, words: Sequence[str], given: str) -> Answer:
+        command = list(words)
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
         conf = self.settings.conf or os.environ.get("SLURM_CONF")
         if self.settings.login:
@@ -223,7 +248,7 @@ class Slurm:
 def commands_missing(settings: EngineSettings) -> list[str]:
     """Of the commands that are needed on this machine those that are not there."""
     remote = ("ssh", "rsync") if settings.remote_home else ("ssh",)
-    wanted = remote if settings.login else ("sbatch", "squeue", "scontrol", "scancel")
+    wanted = remote if settings.login else COMMANDS
     path = None if settings.login else settings.bin
     return [name for name in wanted if shutil.which(name if path is None else str(Path(path) / name)) is None]
 
