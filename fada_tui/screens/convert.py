@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from backends.catalog.export import TARGETS
 from db.connect import connect
 from db.home import Home
+from fada_tui.screens.engines import ENGINE, chosen_engine, engine_fields
 from fada_tui.screens.fitform import FitForm
 from fada_tui.screens.form import Field, path_of, required
 from fada_tui.screens.propose import for_export
@@ -32,7 +33,7 @@ _NOT_SAID = ("kind", "heading", "Model", "Priority")
 class ConvertForm(FitForm[tuple[int, ...]]):
     """A fine-tune of the suggestion is proposed, else the newest of its model, else the model itself."""
 
-    FIT_OF = ("what", "to", "quant", "data", "check")
+    FIT_OF = ("what", "to", "quant", "data", "check", ENGINE)
 
     def __init__(self, home: Home, suggestion: Suggestion) -> None:
         fields = (
@@ -42,6 +43,7 @@ class ConvertForm(FitForm[tuple[int, ...]]):
             Field("data", "Check on", hint="what the fine-tune held out", kind="path", help=_DATA),
             Field("image_root", "Image root", hint="the data file's folder, or its images/", kind="path"),
             Field("check", "Questions", "", _CHECKED, kind="integer", help="0: the file is not checked."),
+            *engine_fields(home),
         )
         super().__init__("Convert", fields, _NOTE)
         self._home = home
@@ -64,6 +66,7 @@ class ConvertForm(FitForm[tuple[int, ...]]):
             data=path_of(values["data"]) or None,
             image_root=path_of(values["image_root"]) or None,
             check=int(values["check"] or _CHECKED),
+            engine=chosen_engine(values),
         )
         return (run,)
 
@@ -78,6 +81,9 @@ class ConvertForm(FitForm[tuple[int, ...]]):
         left = f", what #{subject.run.id} left" if subject.run else ""
         lines = [f"{name}{left}", *(route.words() for route in subject.routes.values())]
         lines += self._guide(name)
+        engine = chosen_engine(values)
+        if engine is not None and values["to"] == "gguf":
+            lines.append(f"✗ a GGUF is made on this machine, not on {engine}")
         if values["to"] == "gguf" and subject.routes["gguf"].why_not is None:
             lines += _tool_lines(self._home, values["quant"])
         if values["check"] != "0" and not values["data"] and not subject.data:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from db.connect import connect
 from db.home import Home
 from db.runs.queries import curve, get_run, list_runs, scores
 from db.runs.rows import Run
+from fada_tui.cli import run as fada
 from tests.servers.slurm import SlurmCluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("slurm")]
@@ -310,6 +312,46 @@ def test_a_sweep_goes_as_one_array(on_cluster: Queue, home: Home, until: Until) 
     assert [job.split("_")[1] for job in jobs] == ["0", "1", "2"] and len({job.split("_")[0] for job in jobs}) == 1
     ran = [read_attempt(home.run_dir(run), 1) for run in runs]
     assert [attempt.job if attempt else None for attempt in ran] == jobs
+
+
+@pytest.mark.parametrize("kind", ["eval", "finetune"])
+def test_several_models_and_a_sweep_go_as_one_array_by_command(
+    cluster: SlurmCluster,
+    home: Home,
+    until: Until,
+    tiny_checkpoint: Path,
+    phantom_set: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+) -> None:
+    """Seen in Slurm's queue, whose node takes nothing meanwhile."""
+    cluster.ask("scontrol", "update", f"NodeName={cluster.node}", "State=DRAIN", "Reason=tried")
+    words = ["--home", str(home.root), "--json", kind, str(tiny_checkpoint)]
+    if kind == "eval":
+        other = shutil.copytree(tiny_checkpoint, tmp_path / "other")
+        words += [str(other), "--data", phantom_set["test"], "--engine", "cluster"]
+    else:
+        words += [
+            "--data",
+            phantom_set["train"],
+            "--no-eval",
+            "--sweep",
+            "lora.r=4,8",
+            "lr=1e-4",
+            "--engine",
+            "cluster",
+        ]
+    assert fada(words) == 0
+    runs = json.loads(capsys.readouterr().out)["runs"]
+    for run in runs:
+        until(run, lambda run: run.state == "queued" and ", job" in (run.reason or ""))
+    jobs = [job_of(home, run) for run in runs]
+    assert [job.split("_")[1] for job in jobs] == ["0", "1"] and len({job.split("_")[0] for job in jobs}) == 1
+    assert sorted(job for job, _ in cluster.queue()) == sorted(jobs)
+    for run in runs:
+        queue.cancel(home, run)
+    assert [until(run).state for run in runs] == ["cancelled"] * 2
 
 
 def test_what_slurm_refuses_has_failed_in_its_words(cluster: SlurmCluster, home: Home, until: Until) -> None:
