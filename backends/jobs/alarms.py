@@ -69,12 +69,15 @@ class Alarms:
 
     def finished(self) -> None:
         """Tell of the runs that have ended since the last look."""
-        now = {run.id: run.attempt for run in active_runs(self._conn)}
+        # An engine may begin and end a run between two looks.
+        elsewhere = "SELECT id, attempt FROM runs WHERE state = 'queued' AND engine IS NOT NULL"
+        now = dict(tuple(row) for row in self._conn.execute(elsewhere))
+        now |= {run.id: run.attempt for run in active_runs(self._conn)}
         gone = [run for run, attempt in self._live.items() if now.get(run) != attempt]
         if not gone and now == self._live:
             return
         ended = [run for number in gone if (run := get_run(self._conn, number)) is not None]
-        over = [run for run in ended if run.state in END_STATES]
+        over = [run for run in ended if run.state in END_STATES and not _never_began(run)]
         waiting = {run.id: self._live[run.id] for run in ended if run.state not in END_STATES and run.id not in now}
         # One that was just started may not be seen as active yet; one that is gone for good is forgotten.
         self._live = waiting | now
@@ -146,6 +149,11 @@ def scores_text(found: Sequence[Score]) -> str:
     values = [f"{score.metric}={score.value:.4g}" for score in found if score.value is not None]
     kinds = dict.fromkeys(alarm.kind for score in found for alarm in score.alarms)
     return " ".join([*values, *([f"alarms={','.join(kinds)}"] if kinds else [])])
+
+
+def _never_began(run: Run) -> bool:
+    """One that was taken out of an engine's queue is told as little as one that was taken out of ours."""
+    return run.state == "cancelled" and run.started is None
 
 
 def state_file(home: Home) -> Path:

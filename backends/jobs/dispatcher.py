@@ -13,8 +13,11 @@ import signal
 import sqlite3
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from backends.jobs import lock
 from backends.jobs.admission import MARGIN, Capacity, Claim, admit
@@ -27,7 +30,7 @@ from backends.jobs.engines.watch import Watch
 from backends.jobs.files import complain
 from backends.jobs.ingest import ingest
 from backends.jobs.peaks import note_vram
-from backends.jobs.reconcile import FULL, set_reason, tick, unusable, waited_for, work_left, worker_pids
+from backends.jobs.reconcile import FULL, Rota, set_reason, tick, unusable, waited_for, work_left, worker_pids
 from backends.jobs.spawn import start_dispatcher
 from backends.jobs.starts import Replaced, Starts
 from backends.telemetry.codec import to_compact
@@ -36,7 +39,7 @@ from backends.telemetry.sampler import Sampler
 from db.connect import SchemaMismatch, SchemaTooNew, bump, connect, immediate
 from db.home import Home
 from db.migrate import require_current
-from db.runs.queries import active_runs, runs_in_state
+from db.runs.queries import active_runs, ready_here, ready_later, reasons_of_dependants, say_of_later
 from db.runs.rows import Run
 from db.runs.schema import MIGRATIONS
 from db.runs.telemetry import add_sample
@@ -44,6 +47,23 @@ from db.runs.telemetry import add_sample
 TICK_S = 0.5
 TROUBLE_S = 5.0
 SAMPLE_S = 1.0
+SAY_S = 5.0
+PLAN_S = 3.0
+"""A queue that nothing has changed is planned anew so often: it may have been put in another order."""
+_NOTICED = 64 << 20
+"""Bytes that must have come free to plan anew before that."""
+HEAD = 200
+"""So many of those that could start are planned for, in the queue's order."""
+AMONG_LATER = 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the queue was last planned for."""
+
+    of: tuple[Any, ...]
+    external: int
+    at: float
 
 
 class Dispatcher:
@@ -62,6 +82,9 @@ class Dispatcher:
         self._alarms = Alarms(home, conn)
         self._here = Local(home)
         self._watch = Watch(home)
+        self._rota = Rota()
+        self._plan: Plan | None = None
+        self._said_at = float("-inf")
 
     def serve(self) -> None:
         """Serve until no work is left."""
@@ -82,7 +105,7 @@ class Dispatcher:
                 self._alarms.finished()
                 if not work_left(self._conn):
                     return
-                tick(self._conn, self._home)
+                tick(self._conn, self._home, self._rota)
                 self._watch.glance(self._conn)
                 self._record_sample()
                 self._start_what_fits()
@@ -103,20 +126,13 @@ class Dispatcher:
     def _start_what_fits(self) -> None:
         assert self._sample is not None
         active = [run for run in active_runs(self._conn) if run.engine is None]
-        ready: list[Run] = []
-        waits = waited_for(self._conn)
-        for run in runs_in_state(self._conn, "queued"):
-            if run.engine is not None:
-                continue  # its own engine's to start
-            parents = waits.get(run.id)
-            reason = self._starts.waits(run.id, run.attempt)
-            if parents:
-                reason = "after " + ", ".join(f"#{parent}" for parent in parents)
-            if reason:
-                self._say(run, reason)
-            else:
-                ready.append(run)
-        ready = self._without_card(ready)
+        if not self._may_differ(active):
+            return
+        self._say_after()
+        head = ready_here(self._conn, HEAD)
+        if len(head) == HEAD:
+            head += self._from_later(head[-1], active)
+        ready = self._without_card([run for run in head if not self._waits(run)])
         capacity = capacity_of(self._sample)
         alone = self._alone()
         claims = [[self._claim(run, capacity, run.id in alone) for run in runs] for runs in (ready, active)]
@@ -127,8 +143,56 @@ class Dispatcher:
                 self._starts.note(verdict.run, runs[verdict.run].attempt)
                 self._alarms.started(verdict.run, runs[verdict.run].attempt)
                 ingest(self._conn, self._home, verdict.run)
+                self._plan = None
             elif verdict.reason is not None:
                 self._say(runs[verdict.run], verdict.reason)
+
+    def _may_differ(self, active: Sequence[Run]) -> bool:
+        """Whether the queue or what runs has changed since the last plan, or memory came free; and now and then."""
+        assert self._sample is not None
+        queued = tuple(self._conn.execute("SELECT count(*), total(id) FROM runs WHERE state = 'queued'").fetchone())
+        held = tuple((run.id, run.attempt, run.state, run.peak_bytes, self._held.get(run.id)) for run in active)
+        now = (queued, held, card_away(self._sample))
+        capacity, last = capacity_of(self._sample), self._plan
+        if (
+            last is not None
+            and last.of == now
+            and capacity.external + _NOTICED >= last.external
+            and time.monotonic() - last.at < PLAN_S
+        ):
+            return False
+        self._plan = Plan(now, capacity.external, time.monotonic())
+        return True
+
+    def _from_later(self, last: Run, active: Sequence[Run]) -> list[Run]:
+        """Of a long queue the head is planned for, and of the others what fits into what is free, or only downloads."""
+        assert self._sample is not None
+        if time.monotonic() - self._said_at >= SAY_S:
+            self._said_at = time.monotonic()
+            say_of_later(self._conn, last, f"behind {HEAD} others")
+        capacity = capacity_of(self._sample)
+        taken = [run for run in active if run.task != "download"]
+        held = sum(max(run.reserved_bytes or 0, self._held.get(run.id, 0)) for run in taken)
+        free = capacity.total - capacity.external - held - MARGIN
+        return ready_later(self._conn, last, free if len(taken) < capacity.slots else -1, AMONG_LATER)
+
+    def _waits(self, run: Run) -> bool:
+        """One whose runner ends before it begins, for a while."""
+        reason = self._starts.waits(run.id, run.attempt)
+        if reason is not None:
+            self._say(run, reason)
+        return reason is not None
+
+    def _say_after(self) -> None:
+        """Of those that wait for other runs, for which."""
+        waits = waited_for(self._conn)
+        if not waits:
+            return
+        for run, said in reasons_of_dependants(self._conn).items():
+            if run in waits:
+                reason = "after " + ", ".join(f"#{parent}" for parent in waits[run])
+                if reason != said:
+                    set_reason(self._conn, run, reason)
 
     def _say(self, run: Run, reason: str | None) -> None:
         """Why it waits; a transaction only where that has changed."""
@@ -157,7 +221,7 @@ class Dispatcher:
                 "SELECT json_extract(spec, '$.reserve.memory') FROM runs WHERE id = ?", (run.id,)
             ).fetchone()
             if run.reserved_bytes and row[0] == "VRAM":
-                set_reason(self._conn, run.id, f"waits for the card: {why}")
+                self._say(run, f"waits for the card: {why}")
             else:
                 left.append(run)
         return left

@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from backends.jobs.admission import Capacity
@@ -23,10 +24,14 @@ FORESEEN = 300
 """So many of those that wait are compared with earlier runs; how long the others take is not known yet."""
 
 
-def outlook(conn: sqlite3.Connection, now: float | None = None) -> Forecast:
-    """When everything that is not over should start and end."""
+def outlook(conn: sqlite3.Connection, now: float | None = None, live: Sequence[Run] | None = None) -> Forecast:
+    """When everything that is not over should start and end.
+
+    Args:
+        live: All runs that are not over, where they were read already.
+    """
     at = time.time() if now is None else now
-    runs = unfinished_runs(conn)
+    runs = unfinished_runs(conn, live)
     active = sum(run.is_active for run, _ in runs)
     foreseen = {run.id for run, _ in runs if run.is_active} | {run.id for run, _ in runs[: active + FORESEEN]}
     known: _Known = {}

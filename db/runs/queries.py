@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from db.connect import bump, immediate
 from db.runs.collapse import spread
 from db.runs.curves import curve, summaries
 from db.runs.duplicates import mirrored, owed_to, raised
@@ -41,6 +42,11 @@ _RUN = """SELECT id, kind, task, model, state, reason, exit_code, signal, attemp
 unit, phase, rate, reserved_bytes, peak_bytes, fingerprint, position, from_run, tags, note, archived,
 engine, CASE kind WHEN 'convert' THEN trim(json_extract(spec, '$.convert.to') || ' ' ||
 coalesce(json_extract(spec, '$.convert.quant'), '')) END AS export FROM runs"""
+
+
+_READY = """state = 'queued' AND engine IS NULL AND id NOT IN (SELECT d.run FROM dependencies d
+LEFT JOIN runs p ON p.id = d.parent
+WHERE p.state IS NULL OR p.state IN ('queued','held','starting','running','paused'))"""
 
 
 def list_runs(conn: sqlite3.Connection, limit: int | None = None, archived: bool = True) -> list[Run]:
@@ -94,13 +100,55 @@ def runs_in_state(conn: sqlite3.Connection, *states: str) -> list[Run]:
     return _runs(conn, conn.execute(f"{_RUN} WHERE state IN ({marks}) ORDER BY position, id", states).fetchall())
 
 
+def ready_here(conn: sqlite3.Connection, limit: int) -> list[Run]:
+    """The first of the runs that wait for this machine and for no other run, in queue order."""
+    return _runs(conn, conn.execute(f"{_RUN} WHERE {_READY} ORDER BY position, id LIMIT ?", (limit,)).fetchall())
+
+
+def ready_later(conn: sqlite3.Connection, last: Run, most_bytes: int, limit: int) -> list[Run]:
+    """Of those behind ``last`` the first that take no more memory than that and share the machine, or only download."""
+    rows = conn.execute(
+        f"{_RUN} WHERE {_READY} AND (position, id) > (?, ?) "
+        "AND (task = 'download' OR (exclusive = 0 AND coalesce(reserved_bytes, 0) <= ?)) "
+        "ORDER BY position, id LIMIT ?",
+        (last.position, last.id, most_bytes, limit),
+    ).fetchall()
+    return _runs(conn, rows)
+
+
+def say_of_later(conn: sqlite3.Connection, last: Run, reason: str) -> None:
+    """Why those behind ``last`` wait that wait for no other run; a transaction only where that has changed."""
+    where = f"{_READY} AND (position, id) > (?, ?) AND reason IS NOT ?"
+    values = (last.position, last.id, reason)
+    if conn.execute(f"SELECT 1 FROM runs WHERE {where} LIMIT 1", values).fetchone() is None:
+        return
+    with immediate(conn):
+        conn.execute(f"UPDATE runs SET reason = ? WHERE {where}", (reason, *values))
+        bump(conn, "runs")
+
+
+def reasons_of_dependants(conn: sqlite3.Connection) -> dict[int, str | None]:
+    """Why each run waits on this machine that waits for others, or has."""
+    rows = conn.execute(
+        "SELECT id, reason FROM runs WHERE state = 'queued' AND engine IS NULL AND id IN (SELECT run FROM dependencies)"
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 def active_runs(conn: sqlite3.Connection) -> list[Run]:
     return runs_in_state(conn, *ACTIVE_STATES)
 
 
-def unfinished_runs(conn: sqlite3.Connection) -> list[tuple[Run, bool]]:
-    """Runs that are not over, in queue order, and whether each needs the machine alone."""
-    runs = runs_in_state(conn, *WAITING_STATES, *ACTIVE_STATES)
+def unfinished_runs(conn: sqlite3.Connection, known: Iterable[Run] | None = None) -> list[tuple[Run, bool]]:
+    """Runs that are not over, in queue order, and whether each needs the machine alone.
+
+    Args:
+        known: Those runs, where they were read already.
+    """
+    if known is None:
+        runs = runs_in_state(conn, *WAITING_STATES, *ACTIVE_STATES)
+    else:
+        runs = sorted(known, key=lambda run: (run.position, run.id))
     marks = ",".join("?" * len((*WAITING_STATES, *ACTIVE_STATES)))
     alone = {
         row[0]
@@ -137,11 +185,11 @@ def _runs(conn: sqlite3.Connection, rows: list[sqlite3.Row]) -> list[Run]:
     )
     for run, parent in pairs:
         after[run].append(parent)
-    return [_run(dict(row), tuple(after[row["id"]]), f"{base}/{row['id']}") for row in rows]
+    return [_run(dict(row), tuple(after.get(row["id"], ())), f"{base}/{row['id']}") for row in rows]
 
 
 def _run(row: dict[str, Any], after: tuple[int, ...], run_dir: str) -> Run:
-    row["tags"] = tuple(json.loads(row["tags"] or "[]"))
+    row["tags"] = tuple(json.loads(row["tags"])) if row["tags"] else ()
     row["note"], row["archived"] = row["note"] or "", bool(row["archived"])
     return Run(**row, after=after, run_dir=run_dir)
 

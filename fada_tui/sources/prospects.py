@@ -21,6 +21,8 @@ from fada_tui.sources.views import Outlook
 AGAIN_S = 10.0
 """A forecast moves on although nothing was written: what has no rate is measured by the clock."""
 LEAST_S = 2.0
+SHARE = 0.05
+"""Of a core: the longer the queue, the more seldom all of it is foreseen."""
 
 
 class Prospects:
@@ -31,18 +33,23 @@ class Prospects:
         self._made: Outlook = Outlook()
         self._at = -AGAIN_S
         self._of: tuple[tuple[int, str], ...] = ()
+        self._cost_s = 0.0
 
     def due(self) -> bool:
         """Whether there is a forecast that may have become another."""
         return bool(self._of) and time.monotonic() - self._at >= AGAIN_S
 
     def look(self, conn: sqlite3.Connection, runs: Sequence[Run]) -> Outlook:
-        """The outlook of those that are not over; a new one at once where a run came, went or changed its state."""
+        """The outlook of those that are not over; a new one at once where a run came, went or changed its state, unless
+        the last one took long.
+        """
         live = [run for run in runs if not run.is_over]
         states = tuple((run.id, run.state) for run in live)
-        if states != self._of or time.monotonic() - self._at >= LEAST_S:
-            self._of, self._at = states, time.monotonic()
+        rested = time.monotonic() - self._at
+        if rested >= self._cost_s / SHARE and (states != self._of or rested >= LEAST_S):
+            begun = time.thread_time()
             self._made = self._make(conn, live)
+            self._of, self._at, self._cost_s = states, time.monotonic(), time.thread_time() - begun
         return self._made
 
     def _make(self, conn: sqlite3.Connection, live: Sequence[Run]) -> Outlook:
@@ -50,7 +57,7 @@ class Prospects:
             self._sources.clear()
             return Outlook()
         now = time.time()
-        found = outlook(conn, now)
+        found = outlook(conn, now, live)
         return Outlook(*in_words(found, now), next_after(found, live), self._sources_of(conn, live))
 
     def _sources_of(self, conn: sqlite3.Connection, live: Sequence[Run]) -> dict[int, str]:

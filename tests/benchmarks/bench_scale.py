@@ -79,6 +79,11 @@ def cost(work: Callable[[], Any], clock: Callable[[], float] = time.process_time
     return statistics.median(taken[1:])
 
 
+def planned(dispatcher: Dispatcher) -> None:
+    dispatcher._plan = None
+    dispatcher._start_what_fits()
+
+
 def local_costs(waiting: int, running: int) -> dict[str, float]:
     with queue_of(waiting, running) as home, closing(connect(home.runs_db)) as conn:
         dispatcher = Dispatcher(home, conn)
@@ -88,8 +93,10 @@ def local_costs(waiting: int, running: int) -> dict[str, float]:
         pane.set_reactive(QueuePane.loaded, True)
         pane.set_reactive(QueuePane.runs, RunList(runs=runs))
         return {
-            "a tick": cost(lambda: tick(conn, home)),
-            "admission": cost(dispatcher._start_what_fits),
+            "a tick of a command": cost(lambda: tick(conn, home)),
+            "a tick of the dispatcher": cost(lambda: tick(conn, home, dispatcher._rota)),
+            "planning the queue": cost(lambda: planned(dispatcher)),
+            "a look at a queue that nothing has changed": cost(dispatcher._start_what_fits),
             "reading the queue for the panel": cost(lambda: list_runs(conn, limit=200)),
             "its forecast": cost(lambda: outlook(conn)),
             "the Queue pane's rows": cost(lambda: pane.build(60, 14)),

@@ -97,6 +97,27 @@ def test_the_end_of_a_run_is_told_also_where_the_dispatcher_was_killed_meanwhile
     assert read_state(home)[1] == {}
 
 
+@pytest.mark.parametrize(("state", "started", "times"), [("done", 1.0, 1), ("failed", None, 1), ("cancelled", None, 0)])
+def test_a_run_that_an_engine_begins_and_ends_between_two_looks_is_told_of(
+    home: Home, runs_conn: sqlite3.Connection, state: str, started: float | None, times: int
+) -> None:
+    told = listen(home, "on_finish")
+    with immediate(runs_conn):
+        runs_conn.execute(
+            "INSERT INTO runs(id, kind, model, state, engine, attempt, created, position, exclusive, spec) "
+            "VALUES (7, 'run', 't', 'queued', 'cluster', 1, 1.0, 1.0, 0, '{}')"
+        )
+    alarms = Alarms(home, runs_conn)
+    alarms.finished()
+    with immediate(runs_conn):
+        runs_conn.execute("UPDATE runs SET state = ?, started = ? WHERE id = 7", (state, started))
+    for _ in range(2):
+        alarms.finished()
+    assert read_state(home)[1] == {}
+    soon(lambda: times == 0 or ((home.root / "hooks.log").exists() and lines(told)))
+    assert [line[3:5] for line in lines(told)] == [["7", state]] * times
+
+
 def test_a_command_that_hangs_is_ended_with_all_that_it_started_and_holds_nobody_up(home: Home) -> None:
     mark = home.root / "mark"
     started = hook.start_hook(home, f"sleep 1000 & echo $! > {mark}; wait", {"FADA_EVENT": "alert"}, 1.0)

@@ -90,6 +90,17 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def started_again(cluster: SlurmCluster, job: str) -> Callable[[Run], bool]:
+    """Slurm waits two minutes before it starts one again: it is told not to, once the old one is out of its way."""
+
+    def over(run: Run) -> bool:
+        if run.state == "queued":
+            cluster.ask("scontrol", "update", f"JobId={job}", "StartTime=now")
+        return run.is_over
+
+    return over
+
+
 def test_a_command_runs_there_with_the_same_record_as_here(on_cluster: Queue, home: Home, until: Until) -> None:
     code = (
         "import json, os, time\n"
@@ -260,14 +271,37 @@ def test_a_node_that_fails_is_another_attempt(
     cluster.start_node()
     cluster.heal()
     until(run_id, lambda run: run.attempt == 2)
-    # Slurm waits two minutes before it starts one again.
-    cluster.ask("scontrol", "update", f"JobId={job_of(home, run_id)}", "StartTime=now")
     go_on.touch()
-    run = until(run_id)
+    run = until(run_id, started_again(cluster, job_of(home, run_id)))
     assert (run.state, run.attempt) == ("done", 2)
     assert note.read_text() == "xx"
     first = read_attempt(home.run_dir(run_id), 1)
     assert first is not None and first.ended is not None and "node failed" in (first.reason or "")
+
+
+def test_one_that_is_queued_again_goes_on_from_its_answers(
+    cluster: SlurmCluster, home: Home, until: Until, tiny_checkpoint: Path, phantom_set: dict[str, str]
+) -> None:
+    """By hand (``scontrol requeue``) it is the same to us as after a node failure."""
+    asked = {"data": phantom_set["test"], "generation": {"max_new_tokens": 48, "batch_size": 1}}
+    run_id = submit(home, plan_eval(home, str(tiny_checkpoint), engine="cluster", **asked))
+    answers = home.run_dir(run_id) / "predictions.jsonl"
+
+    def answered() -> list[str]:
+        return answers.read_text().splitlines(keepends=True) if answers.exists() else []
+
+    until(run_id, lambda run: len(answered()) >= 2)
+    cluster.ask("scontrol", "requeue", job_of(home, run_id))
+    again = until(run_id, lambda run: run.attempt == 2)
+    before = answered()
+    assert again.state in ("queued", "starting") and 2 <= len(before) < 24
+    run = until(run_id, started_again(cluster, job_of(home, run_id)))
+    assert (run.state, run.attempt) == ("done", 2)
+    after = answered()
+    assert after[: len(before)] == before, "what was answered is not asked again"
+    assert len({json.loads(line)["id"] for line in after}) == len(after) == 24
+    first, second = (read_attempt(home.run_dir(run_id), number) for number in (1, 2))
+    assert first is not None and second is not None and first.ended is not None and second.exit_code == 0
 
 
 def test_dependants_wait_in_slurm_and_what_can_never_start_is_cancelled(
