@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from backends.jobs.ends import ended_as
+from backends.jobs.engines.submission import NOT_MINE
 from backends.jobs.files import complain
 from backends.jobs.runner import Runner
 from backends.jobs.spec import safe_environment
@@ -23,8 +24,6 @@ from backends.jobs.store import Attempt, Control, claim_attempt
 from backends.jobs.subreaper import become_subreaper
 from db.home import Home
 
-NOT_MINE = 75
-"""Exit code of one that found its attempt taken."""
 PULSE_S = 20.0
 PULSE = "pulse"
 """A file in the run's directory that is touched so often while its runner lives."""

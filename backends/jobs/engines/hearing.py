@@ -12,7 +12,7 @@ from backends.jobs.ends import last_event
 from backends.jobs.engines.base import Word
 from backends.jobs.engines.batch_runner import PULSE
 from backends.jobs.engines.slurm import Slurm
-from backends.jobs.engines.submission import UNKNOWN, Submission, withdraw, write_submission
+from backends.jobs.engines.submission import NOT_MINE, UNKNOWN, Submission, withdraw, write_submission
 from backends.jobs.engines.tended import Patience, Tended
 from backends.jobs.files import complain
 from backends.jobs.ingest import ingest
@@ -77,6 +77,8 @@ class Hearing:
         elif word.phase != "over":
             self._patience.forget(run.run, "record")
             self._still(engine, run, submission, word)
+        elif _is_about_a_second(attempt, word) and not self._silent(run, attempt):
+            pass  # it found the attempt taken, and ended; the one that has it goes on
         # What a node wrote last may be seen here a little later, over a shared file system.
         elif _nothing_to_come(attempt, word) or self._patience.over("record", run.run, engine.settings.settle_s):
             ended = replace(submission, state=word.state, exit_code=word.exit_code, signal=word.signal)
@@ -147,6 +149,11 @@ class Hearing:
 def _has_begun(word: Word | None) -> bool:
     """One that the engine does not know any more may have."""
     return word is None or word.phase != "waiting" or word.restarts > 0
+
+
+def _is_about_a_second(attempt: Attempt | None, word: Word) -> bool:
+    """A controller that died before it saved starts a job once more beside the one that runs."""
+    return attempt is not None and attempt.ended is None and word.exit_code == NOT_MINE
 
 
 def _nothing_to_come(attempt: Attempt | None, word: Word) -> bool:

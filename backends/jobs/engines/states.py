@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from backends.jobs.ends import ENDED_BY_SIGNAL, ended_as, finished_by_itself, stopped_and_saved
-from backends.jobs.engines.submission import REFUSED, UNKNOWN, Submission
+from backends.jobs.engines.submission import NOT_MINE, REFUSED, UNKNOWN, Submission
 from backends.jobs.store import Attempt, Control
 
 _BY_SLURM = {
@@ -77,6 +77,8 @@ def _without_record(attempt: Attempt | None, submission: Submission, where: str)
         return "lost", f"{_NODE[over]} ({where})"
     if over == UNKNOWN:
         return "lost", f"{where} is not known there any more, and it left no exit record"
+    if attempt is not None and submission.exit_code == NOT_MINE:
+        return "lost", f"{submission.engine} ended it and started it once more ({where}); nothing is run twice"
     how = f"signal {submission.signal}" if submission.signal else f"exit code {submission.exit_code}"
     if attempt is None and over == "FAILED":
         return "failed", f"the batch script ended with {how} before the job began ({where}); its log may say why"

@@ -12,6 +12,8 @@ from backends.jobs.files import read_json, write_json
 
 UNKNOWN = "UNKNOWN"
 """The last word on a job that the engine does not know any more."""
+NOT_MINE = 75
+"""Exit code of a batch script that found its attempt taken by another."""
 REFUSED = "REFUSED"
 """The last word on one that it did not take."""
 

@@ -116,6 +116,15 @@ def test_a_time_limit_is_said_instead_of_the_signal(tmp_path: Path) -> None:
     assert of_submission(tmp_path, Control(1.0), attempt, submission)[1] == "ended at its time limit (cluster's job 7)"
 
 
+def test_one_that_was_ended_and_started_once_more_is_lost_in_those_words(tmp_path: Path) -> None:
+    submission = Submission("cluster", 1, "fada-1", 1.0, job="7", phase="running", over="FAILED", exit_code=75)
+    name, reason = of_submission(tmp_path, Control(1.0), Attempt(1, job="7"), submission)
+    assert (name, reason) == (
+        "lost",
+        "cluster ended it and started it once more (cluster's job 7); nothing is run twice",
+    )
+
+
 @pytest.mark.parametrize("attempt", [None, Attempt(1), Attempt(1, ended=2.0, exit_code=0)])
 @pytest.mark.parametrize("phase", ["waiting", "running", "suspended"])
 def test_nothing_is_over_before_the_engine_says_so(tmp_path: Path, attempt: Attempt | None, phase: str) -> None:

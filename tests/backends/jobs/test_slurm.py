@@ -484,3 +484,32 @@ def test_one_that_slurm_forgot_is_lost_unless_it_left_its_record(on_cluster: Que
     assert until(ended).state == "done"
     with closing(connect(home.runs_db)) as conn:
         assert get_run(conn, done) is not None
+
+
+def test_a_job_that_the_controller_starts_once_more_is_run_once_and_goes_on(
+    on_cluster: Queue, cluster: SlurmCluster, home: Home, until: Until, tmp_path: Path
+) -> None:
+    """One that died before it saved comes back with the job as waiting: here the first start is one by hand."""
+    note, go_on = tmp_path / "starts", tmp_path / "go"
+    cluster.ask("scontrol", "update", f"NodeName={cluster.node}", "State=DRAIN", "Reason=tried")
+    run_id = on_cluster(
+        f"import os, time\nopen({str(note)!r}, 'a').write('x')\n"
+        f"while not os.path.exists({str(go_on)!r}): time.sleep(0.1)"
+    )
+    until(run_id, lambda run: ", job" in (run.reason or ""))
+    words = [sys.executable, "-P", "-m", "backends.jobs.engines.batch_runner", "--home", str(home.root)]
+    job = job_of(home, run_id)
+    first = subprocess.Popen([*words, "--run", str(run_id), "--attempt", "1"], env={**os.environ, "SLURM_JOB_ID": job})
+    try:
+        wait_until(note.exists)
+        cluster.heal()
+        wait_until(lambda: "ExitCode=75:0" in cluster.ask("scontrol", "show", "job", job))
+        time.sleep(5)  # longer than what is waited for a record
+        assert until(run_id, lambda _: True).state == "running", "it is over for Slurm, and runs all the same"
+        go_on.touch()
+        run = until(run_id)
+    finally:
+        first.kill()
+        first.wait()
+    assert (run.state, run.exit_code, run.attempt) == ("done", 0, 1)
+    assert note.read_text() == "x" and "nothing is run twice" in (home.run_dir(run_id) / "log.txt").read_text()
