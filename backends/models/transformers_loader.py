@@ -25,6 +25,8 @@ from backends.models.mends import mend
 from backends.models.precision import QUANTISED, dtype_of, quantisation
 from backends.models.prompts import PromptFormat, end_tokens, is_prefixed
 
+TOLD = {"output_loading_info": True, "ignore_mismatched_sizes": True}
+"""So that transformers names the weights that do not fit; :func:`refuse_unfilled` refuses them."""
 _INSTEAD = "check that the folder is a whole checkpoint of an architecture that this transformers version knows"
 
 
@@ -208,7 +210,7 @@ class _Way:
             "device_map": self.device_map,
             "use_safetensors": None if self.allow_pickle else True,
         }
-        always = {"trust_remote_code": False, "output_loading_info": True}
+        always = {"trust_remote_code": False, **TOLD}
         return always | {name: value for name, value in given.items() if value is not None}
 
 
@@ -279,13 +281,18 @@ def refuse_unfilled(source: str, info: Any) -> list[str]:
     Raises:
         JobError: A weight is missing, or of another shape.
     """
-    for kind in ("missing_keys", "mismatched_keys"):
-        keys = sorted(str(key[0] if isinstance(key, tuple) else key) for key in info[kind])
-        if keys:
-            named = ", ".join(keys[:3]) + (", …" if len(keys) > 3 else "")
-            raise JobError(f"{source}: {len(keys)} {kind.replace('_', ' ')} in the weights: {named}", _INSTEAD)
+    of_another_shape = [_shapes(*key) if isinstance(key, tuple) else str(key) for key in info["mismatched_keys"]]
+    for what, keys in (("missing keys", map(str, info["missing_keys"])), ("mismatched keys", of_another_shape)):
+        if found := sorted(keys):
+            named = ", ".join(found[:3]) + (", …" if len(found) > 3 else "")
+            raise JobError(f"{source}: {len(found)} {what} in the weights: {named}", _INSTEAD)
     unexpected = sorted(info["unexpected_keys"])
     return [f"{source}: {len(unexpected)} weights were not used, {unexpected[0]} first"] if unexpected else []
+
+
+def _shapes(name: str, saved: Sequence[int], wanted: Sequence[int]) -> str:
+    """A weight whose file holds another shape than the configuration says."""
+    return f"{name} is {'×'.join(map(str, saved))}, the configuration says {'×'.join(map(str, wanted))}"
 
 
 def _from_pretrained(source: str, revision: str | None, way: _Way) -> Any:
