@@ -26,7 +26,7 @@ class Entry:
 
     ``kind`` says how it is taken back: edit (patches on a note), alias, unalias, import, dismiss (nothing to do);
     ``detail`` is what that needs. ``models`` are the names of those that it is about, ``what`` was done to them:
-    status, notes, items, add, alias, accept, dismiss.
+    status, notes, items, add, alias, accept, dismiss, measured.
     """
 
     kind: str

@@ -1,6 +1,6 @@
 """What finished runs on this machine measured of a model: training times and sizes of exports.
 
-They stand beside the note's own tables (`Unsloth Verified`, mobile export), which nothing here rewrites.
+They stand beside the note's own tables (`Unsloth Verified`, mobile export); a person can have them written there.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Sequence
 
 from db.tracker import edits
+from db.tracker.editing.measures import write_measured
+from db.tracker.measured import measured
 from db.tracker.proposals import accept_all, dismiss, proposals, proposed_notes
 from db.tracker.queries import find_models
 from db.tracker.rows import STATUS_LADDER, Proposal
@@ -57,6 +59,8 @@ def _register_proposals(add: Adder) -> None:
     parser.add_argument("model", nargs="?", metavar="MODEL")
     parser.add_argument("--all", action="store_true", help="every proposal (`fada models --proposed` lists them)")
     parser.add_argument("--no-score", action="store_true", help="only the status; leave the Notes cell alone")
+    write = add("record", record_measured, "write training times and export sizes measured here into the note's tables")
+    write.add_argument("models", nargs="+", metavar="MODEL")
     refuse = add("dismiss", dismiss_proposal, "let the runs that a model has so far propose nothing more")
     refuse.add_argument("model", metavar="MODEL")
 
@@ -125,6 +129,19 @@ def accept_proposal(args: argparse.Namespace, context: Context) -> None:
     chosen = list(proposals(context.tracker, context.runs).values()) if args.all else [_proposal(context, args.model)]
     accepted = [(proposal, None if args.no_score else _notes(context, proposal)) for proposal in chosen]
     report(context, lambda: accept_all(context.tracker, accepted), "nothing is proposed")
+
+
+def record_measured(args: argparse.Namespace, context: Context) -> None:
+    """`fada record MODEL…`."""
+    models = [the_model(context, name) for name in args.models]
+    found = {model.name: measured(context.runs, (model.name, *model.aliases)) for model in models}
+    without = [name for name, some in found.items() if not some]
+    if without:
+        raise UsageError(
+            f"nothing was measured here of {', '.join(without)}",
+            hint="a fine-tune that is done gives its time, an export its sizes",
+        )
+    report(context, lambda: write_measured(context.tracker, found), "the note has no row for it, or says it already")
 
 
 def _notes(context: Context, proposal: Proposal) -> str | None:

@@ -148,6 +148,16 @@ TRACKING = (
         "add", ("a",), "add", "Add a model to a section of the note", _TRACK, tracking.add, ("tracker",), footer=46
     ),
     Command(
+        "record",
+        (),
+        "Record",
+        "Write training time and export sizes measured here into the note's tables",
+        _TRACK,
+        tracking.record_measured,
+        ("tracker",),
+        _model,
+    ),
+    Command(
         "alias",
         ("A",),
         "Alias",

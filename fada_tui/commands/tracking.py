@@ -98,6 +98,23 @@ def write_note(panel: Dashboard, models: Sequence[Model]) -> None:
     panel.app.push_screen(PromptScreen(f"Note of {_named(models)}", value, facts=facts, help=help), written)
 
 
+def record_measured(panel: Dashboard) -> None:
+    """What runs on this machine measured of the model, into its rows on fine-tuning and export."""
+    model, home = panel.selection.model, panel.panel_app.home
+    if model is None:
+        return
+    from db.tracker.editing.measures import write_measured
+    from db.tracker.measured import measured
+
+    def change(conn: sqlite3.Connection) -> list[str]:
+        with closing(connect(home.runs_db, read_only=True)) as runs:
+            found = measured(runs, (model.name, *model.aliases))
+        written = write_measured(conn, {model.name: found})
+        return written or [f"{model.name}: nothing that the note does not say already"]
+
+    edit(panel, model.name, change)
+
+
 def alias(panel: Dashboard) -> None:
     model = panel.selection.model
     if model is not None:

@@ -129,6 +129,23 @@ def test_a_proposal_is_shown_taken_over_and_taken_back(fada: Fada) -> None:
     assert "proposes" in fada.fails("dismiss", "Molmo-7B")["message"]
 
 
+def test_what_was_measured_goes_into_the_notes_own_tables(fada: Fada) -> None:
+    assert "nothing was measured here of Qwen2-VL-2B" in fada.fails("record", "qwen2-vl-2b")["message"]
+    with runs_db(fada) as conn:
+        conn.execute(
+            "INSERT INTO runs(id, kind, model, state, attempt, created, position, spec, summary)"
+            " VALUES (7, 'finetune', 'Qwen2-VL-2B', 'done', 1, 1.0, 1.0, '{}', ?)",
+            (json.dumps({"seconds": 65.0, "samples": 600, "method": "unsloth"}),),
+        )
+    (changed,) = fada.json("record", "qwen2-vl-2b")["changed"]
+    assert changed.endswith("44s → 44s; here: trained in 1 min 05 s (600 samples), unsloth")
+    row = next(line for line in fada("export")[1].splitlines() if "here: " in line)
+    assert row.startswith("| Qwen2-VL-2B | 44s; here: trained in 1 min 05 s (600 samples), unsloth |")
+    assert fada.json("record", "Qwen2-VL-2B")["changed"] == []
+    fada("undo")
+    assert fada("export")[1].encode() == default_note()
+
+
 def test_all_proposals_at_once_without_their_scores(fada: Fada) -> None:
     assert fada("accept", "--all")[1] == "nothing is proposed\n"
     finished(fada, 12, "Molmo-7B")

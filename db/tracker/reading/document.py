@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from db.tracker.markdown.blocks import Row, Table
@@ -125,6 +125,9 @@ class RouteRow:
     model: str
     columns: dict[str, str]
     line: int
+    table: Table | None = field(default=None, compare=False, repr=False)
+    """Where it stands, with ``row``; None where it is in no table."""
+    row: Row | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -295,5 +295,5 @@ def _routes(table: Table, kind: str) -> list[RouteRow]:
     rows = []
     for row in table.rows:
         columns = dict(zip(names, row.texts, strict=True))
-        rows.append(RouteRow(kind, title_of(table.headings), plain(row.texts[at]), columns, row.line))
+        rows.append(RouteRow(kind, title_of(table.headings), plain(row.texts[at]), columns, row.line, table, row))
     return rows
