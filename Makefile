@@ -36,6 +36,8 @@ bench: $(STAMP) ## measure speed and memory: one JSON line a figure
 	  test -z "$$broken" || { echo "broke off:$$broken" >&2; exit 1; }
 
 docs: $(STAMP) ## write docs/models.md from what the conformance tests see (some minutes)
+	@$(BIN)/python -P -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("bitsandbytes") is None)' || \
+	  { echo "its 8-bit and 4-bit cells need bitsandbytes: install the extra 'quantised' first"; exit 1; }
 	@rm -rf .seen && mkdir .seen
 	FADA_CONFORMANCE=$(CURDIR)/.seen $(BIN)/python -m pytest -n 2 --dist loadgroup tests/backends/models/conformance \
 	  tests/backends/models/test_open_clip.py tests/backends/work/test_in_environment.py

@@ -140,7 +140,7 @@ def test_code_of_its_own_runs_there_and_only_there_and_only_when_agreed(
     assert started["versions"]["transformers"] == "4.51.3"
     assert started["loaded"]["asked as"] == "InternVLChat"
     assert not list(chat.rglob("__pycache__"))
-    record("internvl_chat", "loads", "fp32")
+    record("internvl_chat", "loads", f"fp32 in {NAME}, a stand-in's code")
     record("internvl_chat", "asks", f"fada eval in {NAME}, a stand-in's code")
     record_environment(NAME, "a model with code of its own evaluated in it")
 

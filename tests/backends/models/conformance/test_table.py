@@ -52,3 +52,10 @@ def test_what_the_command_says_of_an_environment_is_what_the_page_says() -> None
     page = PAGE.read_text(encoding="utf-8")
     for recipe in load_recipes().values():
         assert (cells(page, recipe.name)[2] == NOT_MADE) == (recipe.standing == "recipe"), recipe.name
+
+
+def test_of_models_in_environments_the_page_claims_only_what_a_stand_in_did() -> None:
+    rows = [line.split(" | ") for line in PAGE.read_text(encoding="utf-8").splitlines() if " | environment " in line]
+    cells = [cell.strip(" |") for row in rows for cell in row[3:]]
+    assert len(rows) > 8
+    assert all(cell == "-" or cell.endswith("a stand-in's code") for cell in cells)
