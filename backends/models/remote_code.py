@@ -22,7 +22,8 @@ from backends.jobs.remote_code import code_in, foreign_code, has_auto_map, still
 from backends.models.base import Generation, Reply, Request
 from backends.models.device import device_name, pick_device, set_threads
 from backends.models.precision import dtype_of, quantisation
-from backends.models.remote_code_families import FAMILIES, Family, Native, Parts
+from backends.models.remote_code_families import FAMILIES, Family, Native
+from backends.models.remote_code_parts import Parts
 from backends.worker import say
 
 _AUTO = ("AutoModelForCausalLM", "AutoModelForImageTextToText", "AutoModelForVision2Seq", "AutoModel")

@@ -17,7 +17,8 @@ from PIL import Image
 from backends.jobs.job import JobError
 from backends.models.base import Generation
 from backends.models.remote_code import load
-from backends.models.remote_code_families import FAMILIES, EchoVLM, MiniCPMV, Moondream, Parts
+from backends.models.remote_code_families import FAMILIES, EchoVLM, MiniCPMV, Moondream
+from backends.models.remote_code_parts import Parts
 from backends.models.remote_code_tiles import grid, tiles
 
 IMAGE = Image.new("RGB", (60, 28), (200, 10, 10))
