@@ -21,7 +21,7 @@ from db.home import Home
 COMMANDS = ("sbatch", "squeue", "scontrol", "scancel")
 PATIENCE_S = 60.0
 _ENDED = "fada-ended-with"
-_NO_SUCH_JOB = "Invalid job id"
+_NO_SUCH_JOB = ("Invalid job id", "not found")
 _AT_ONCE = 500
 """Jobs in the arguments of one scancel."""
 _PASSING = (
@@ -138,6 +138,9 @@ class Slurm:
             word = exact.get(job)
             if word is None and task:
                 word = next((one.word for one in pending if one.base == base and int(task) in (one.tasks or ())), None)
+            if word is None and task and any(one.base == base for one in self._seen):
+                # A task that is taken out before it began leaves no trace beside the others.
+                word = self._kept(job) or Word("over", "CANCELLED")
             words[job] = word or self._alone(job)
         return words
 
@@ -147,8 +150,12 @@ class Slurm:
             word = of_scontrol(answer.out)
             if word is not None:
                 return word
-        elif _NO_SUCH_JOB not in answer.err + answer.out:
+        elif not any(one in answer.err + answer.out for one in _NO_SUCH_JOB):
             raise EngineError(_said(answer))
+        return self._kept(job)
+
+    def _kept(self, job: str) -> Word | None:
+        """What the accounting knows of it."""
         try:
             kept = self.ask(["sacct", "--jobs", job, "--noheader", "--parsable2", "--format=JobID,State,ExitCode"])
         except EngineError:
@@ -184,7 +191,7 @@ class Slurm:
     def _tell(self, words: Sequence[str]) -> None:
         """A job that is over by now is no trouble."""
         answer = self.ask(words)
-        quiet = (_NO_SUCH_JOB, "already completed", "has already finished", "not pending", "Job is no longer pending")
+        quiet = (*_NO_SUCH_JOB, "already completed", "has already finished", "not pending", "Job is no longer pending")
         if answer.code and not any(one in answer.err for one in quiet):
             raise EngineError(_said(answer))
 

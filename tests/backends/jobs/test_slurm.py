@@ -284,7 +284,7 @@ def test_one_that_is_queued_again_goes_on_from_its_answers(
 ) -> None:
     """By hand (``scontrol requeue``) it is the same to us as after a node failure."""
     asked = {"data": phantom_set["test"], "generation": {"max_new_tokens": 48, "batch_size": 1}}
-    run_id = submit(home, plan_eval(home, str(tiny_checkpoint), engine="cluster", **asked))
+    run_id = submit(home, plan_eval(home, str(tiny_checkpoint), EvalAsked(engine="cluster", **asked)))
     answers = home.run_dir(run_id) / "predictions.jsonl"
 
     def answered() -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from backends.jobs import queue
+from backends.jobs.asked import EvalAsked
 from backends.jobs.engines.base import EngineError, Order
 from backends.jobs.engines.config import EngineSettings, named_engine
 from backends.jobs.engines.remote import Remote
@@ -151,7 +152,7 @@ def test_an_evaluation_there_has_its_answers_and_scores_here(
     far: LoginHost, home: Home, tiny_checkpoint: Path, phantom_set: dict[str, str]
 ) -> None:
     asked = {"data": phantom_set["test"], "limit": 4, "generation": {"max_new_tokens": 4}}
-    (run,) = queue.wait(home, [submit(home, plan_eval(home, str(tiny_checkpoint), engine="far", **asked))])
+    (run,) = queue.wait(home, [submit(home, plan_eval(home, str(tiny_checkpoint), EvalAsked(engine="far", **asked)))])
     assert (run.state, run.reason) == ("done", None)
     with closing(connect(home.runs_db)) as conn:
         found = {score.metric: score.n for score in scores(conn, run.id, overall_only=True)}
