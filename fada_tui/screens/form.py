@@ -136,7 +136,7 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
                     folded.display = False
                     yield from self._rows(rare=True)
             yield Static(Content(printable(self._note)), classes="help", id="form-note")
-            yield Static("", classes="problem", id="problem")
+            yield Told("", classes="problem", id="problem")
 
     def on_mount(self) -> None:
         # Not focus(): that waits until the app is idle, and a key typed meanwhile would go elsewhere.
@@ -253,8 +253,7 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
         shown = self.query_one("#problem", Static)
         shown.set_class(problem, "problem")
         shown.update(Content("\n".join(lines)))
-        # Its lines have their place only once they are laid out.
-        self.call_after_refresh(shown.scroll_visible, animate=False)
+        shown.scroll_visible(animate=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A key to the next field that comes before there are fields is no such key yet: it is kept in its turn."""
@@ -304,6 +303,14 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
             self._say(self.WAIT, problem=False)
             return
         self.dismiss(None)
+
+
+class Told(Static):
+    """What a form says of itself, kept in sight: how many lines it takes is known when they are laid out."""
+
+    def on_resize(self) -> None:
+        if str(self.content):
+            self.scroll_visible(animate=False)
 
 
 def field_row(*fields: Field) -> Horizontal:

@@ -59,13 +59,13 @@ async def test_categories_by_questions_and_what_is_missing(
         await until(pilot, lambda: text_of(form, "training") == "")
 
 
-@pytest.mark.parametrize("seen", [False, True])
+@pytest.mark.parametrize(("seen", "size"), [(False, (120, 40)), (True, (120, 40)), (True, (80, 24))])
 async def test_warnings_need_a_second_yes_also_where_they_stood_there(
-    panel_home: Home, phantoms: Path, until: Until, seen: bool
+    panel_home: Home, phantoms: Path, until: Until, seen: bool, size: tuple[int, int]
 ) -> None:
     form = FinetuneForm(panel_home, Suggestion("Qwen2-VL-2B"))
     app = PanelApp(panel_home, live=False)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=size) as pilot:
         app.push_screen(form)
         await until(pilot, lambda: form.is_current and form.query("#training"))
         form.query_one("#field-data", Input).value = str(phantoms / "train.jsonl")
@@ -75,6 +75,8 @@ async def test_warnings_need_a_second_yes_also_where_they_stood_there(
         form.query_one("#field-steps", Input).value = "0"  # refused when it is queued: nothing is, whatever happens
         form.action_submit()
         await until(pilot, lambda: "enter again queues it all the same" in text_of(form, "problem"))
+        box, problem = form.query_one(".box"), form.query_one("#problem")
+        await until(pilot, lambda: box.region.contains_region(problem.region) and problem.region.height > 1)
         assert "training lacks" in text_of(form, "problem")
         form.action_submit()
         await until(pilot, lambda: "must be above 0" in text_of(form, "problem"))
