@@ -25,7 +25,7 @@ def _chosen(panel: Dashboard) -> tuple[Home, Run] | None:
 
 
 def cancel(panel: Dashboard) -> None:
-    """Asks first; what can save its work is asked in which way it is to stop."""
+    """Asks where something would be lost; what can save its work is asked in which way it is to stop."""
     from fada_tui.screens.confirm import Choice, ConfirmScreen
 
     if (chosen := _chosen(panel)) is None:
@@ -36,6 +36,10 @@ def cancel(panel: Dashboard) -> None:
         if key is not None:
             panel.panel_app.start_task(f"Cancel #{run.id}", lambda: _cancel(home, run.id, key == "s"))
 
+    users = [f"#{one.id}" for one in panel.panel_app.runs.waiting if run.id in one.after]
+    if not run.is_active and not users:
+        panel.panel_app.start_task(f"Cancel #{run.id}", lambda: _forgo(home, run.id))
+        return
     choices = [Choice("y", "cancel it")]
     consequence = "It has not begun."
     if run.is_active and run.kind in SAVES:
@@ -46,7 +50,7 @@ def cancel(panel: Dashboard) -> None:
         consequence = "What has come is kept: R goes on from there."
     elif run.is_active:
         consequence = "It is ended, and cannot be resumed."
-    if users := [f"#{one.id}" for one in panel.panel_app.runs.waiting if run.id in one.after]:
+    if users:
         consequence += f" Waiting for it: {' '.join(users)}."
     panel.app.push_screen(ConfirmScreen(f"Cancel #{run.id} {run.kind} {run.label}?", consequence, *choices), answered)
 
@@ -55,6 +59,11 @@ def _cancel(home: Home, run_id: int, save: bool) -> list[str]:
     from backends.jobs import queue
 
     return queue.cancel(home, run_id, save=save)
+
+
+def _forgo(home: Home, run_id: int) -> list[str]:
+    """It had not begun: nothing is lost, so nothing was asked."""
+    return [*_cancel(home, run_id, save=False), "r queues it again"]
 
 
 def pause(panel: Dashboard) -> None:

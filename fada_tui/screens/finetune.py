@@ -213,6 +213,7 @@ class FinetuneForm(FitForm[tuple[int, ...]]):
             self.field_of(name).value = value
 
     def action_keep(self) -> None:
+        from fada_tui.screens.confirm import Choice, ConfirmScreen
         from fada_tui.screens.prompt import PromptScreen
 
         values = self.values
@@ -223,7 +224,14 @@ class FinetuneForm(FitForm[tuple[int, ...]]):
         chosen = values[PRESET] if values[PRESET] != NO_PRESET else ""
 
         def named(name: str | None) -> None:
-            if name:
+            def replaced(key: str | None) -> None:
+                if name and key is not None:
+                    self._keep(name, values)
+
+            if name and name in self._presets and self._presets[name].own:
+                question = ConfirmScreen(f"Replace {name}?", "What it holds is lost.", Choice("y", "replace it"))
+                self.app.push_screen(question, replaced)
+            elif name:
                 self._keep(name, values)
 
         screen = PromptScreen("Keep these settings as a preset", "", facts=facts, help=_keep_help(chosen))

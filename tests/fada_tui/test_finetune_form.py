@@ -10,10 +10,13 @@ from textual.widgets import Input, Static
 
 from backends.data.composition import composition, composition_rows
 from backends.data.sample import Sample
+from backends.jobs.presets import read_presets, save_preset
 from backends.work.phantoms import make_phantoms
 from db.home import Home
 from fada_tui.app import PanelApp
+from fada_tui.screens.confirm import ConfirmScreen
 from fada_tui.screens.finetune import FinetuneForm
+from fada_tui.screens.prompt import PromptScreen
 from fada_tui.screens.suggest import Suggestion
 from tests.fada_tui.conftest import Until
 
@@ -80,6 +83,29 @@ async def test_warnings_need_a_second_yes_also_where_they_stood_there(
         assert "training lacks" in text_of(form, "problem")
         form.action_submit()
         await until(pilot, lambda: "must be above 0" in text_of(form, "problem"))
+
+
+async def test_a_preset_of_ones_own_is_replaced_only_after_a_yes(panel_home: Home, until: Until) -> None:
+    save_preset(panel_home, "night", {"lora.r": 64})
+
+    def kept() -> object:
+        return read_presets(panel_home)["night"].settings.get("lora.r")
+
+    form = FinetuneForm(panel_home, Suggestion("Qwen2-VL-2B"))
+    app = PanelApp(panel_home, live=False)
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.push_screen(form)
+        await until(pilot, lambda: form.is_current and "night" in form._presets)
+        form.query_one("#field-r", Input).value = "8"
+        for answer in ("n", "y"):
+            form.action_keep()
+            await until(pilot, lambda: isinstance(app.screen, PromptScreen) and app.screen.query("#text"))
+            app.screen.query_one("#text", Input).value = "night"
+            await pilot.press("enter")
+            await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+            assert kept() == 64
+            await pilot.press(answer)
+        await until(pilot, lambda: kept() == 8)
 
 
 def test_many_questions_are_summed_up() -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import fada_tui
 
 HEAVY = ("torch", "numpy", "transformers", "sentence_transformers", "sqlite_utils", "pandas", "PIL", "peft", "datasets")
 STARTS = {
@@ -39,3 +42,21 @@ def test_the_tracker_is_shown_without_what_comes_after_it() -> None:
     assert done.returncode == 0, done.stderr
     allowed = {"fada_tui.cli.context", "fada_tui.cli.errors", "fada_tui.cli.output", "fada_tui.cli.panel"}
     assert {name for name in ast.literal_eval(done.stdout) if name != "backends.jobs.code"} == allowed
+
+
+def test_no_widget_that_repaints_whole_or_rescales_by_itself_is_used() -> None:
+    """A DataTable sends all its rows again when one cell changes, a Sparkline draws 3 % as high as 97 %."""
+    files = list(Path(fada_tui.__file__).parent.rglob("*.py"))
+    assert len(files) > 100
+    names = {
+        str(file): {
+            part
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+            for part in (
+                [alias.name for alias in node.names] if isinstance(node, ast.ImportFrom) else
+                [node.attr] if isinstance(node, ast.Attribute) else []
+            )
+        }
+        for file in files
+    }  # fmt: skip
+    assert {file for file, used in names.items() if used & {"DataTable", "Sparkline"}} == set()

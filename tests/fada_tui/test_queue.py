@@ -150,7 +150,6 @@ async def test_curves_of_a_program_of_ones_own_are_drawn_whatever_their_names() 
     [
         (panel.RUNNING, ["s stop and save", "y cancel it now"]),
         (replace(panel.RUNNING, kind="run"), ["y cancel it · n"]),
-        (panel.run(12, "queued"), ["y cancel it · n"]),
     ],
 )
 async def test_only_what_can_save_is_asked_to(run: Run, keys: list[str]) -> None:
@@ -255,6 +254,25 @@ async def test_a_tag_that_is_none_is_refused_in_the_form(panel_home: Home, until
         await pilot.press("enter")
         await until(pilot, lambda: "at most 64" in screen_text(app))
         assert look(panel_home, number).tags == ()
+
+
+async def test_what_has_not_begun_is_cancelled_without_a_question(panel_home: Home, until: Until) -> None:
+    """Nothing is lost: r queues it again. Where another waits for it, that one would go too: this is asked."""
+    first, parent, child = make_runs(panel_home, 3)
+    with closing(connect(panel_home.runs_db)) as conn, immediate(conn):
+        conn.execute("INSERT INTO dependencies(run, parent, any_end) VALUES (?, ?, 0)", (child, parent))
+    app = PanelApp(panel_home)
+    async with app.run_test(size=SIZE) as pilot:
+        await chosen(app, pilot, until, first)
+        await pilot.press("c")
+        assert app.screen is app.dashboard
+        await until(pilot, lambda: look(panel_home, first).state == "cancelled")
+        await until(pilot, lambda: any("r queues it again" in one.message for one in app._notifications))
+        await chosen(app, pilot, until, parent)
+        await pilot.press("c")
+        assert isinstance(app.screen, ConfirmScreen)
+        assert f"Waiting for it: #{child}" in screen_text(app)
+        assert look(panel_home, parent).state == "held"
 
 
 async def test_finished_runs_are_put_away_one_after_the_other(panel_home: Home, until: Until) -> None:
