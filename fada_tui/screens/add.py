@@ -16,7 +16,8 @@ from db.home import Home
 from db.tracker.edits import add_model, table_columns
 from db.tracker.errors import EditError
 from db.tracker.rows import STATUS_LADDER
-from fada_tui.screens.form import Field, FormScreen, field_row, required
+from fada_tui.screens.fields import Field, field_row, required
+from fada_tui.screens.form import FormScreen
 from fada_tui.text import printable
 
 _NOTE = (

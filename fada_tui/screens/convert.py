@@ -9,8 +9,8 @@ from backends.catalog.export import TARGETS
 from db.connect import connect
 from db.home import Home
 from fada_tui.screens.engines import ENGINE, chosen_engine, engine_fields
+from fada_tui.screens.fields import Field, path_of, required
 from fada_tui.screens.fitform import FitForm
-from fada_tui.screens.form import Field, path_of, required
 from fada_tui.screens.propose import for_export
 from fada_tui.screens.suggest import Suggestion
 

@@ -9,7 +9,7 @@ from backends.jobs.engines.base import LOCAL
 from backends.jobs.engines.config import named_engine, read_engines, that_fit
 from backends.jobs.errors import QueueError
 from db.home import Home
-from fada_tui.screens.form import Field
+from fada_tui.screens.fields import Field
 
 if TYPE_CHECKING:
     from backends.jobs.prospect import Prospect

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from backends.jobs.errors import QueueError
 from db.home import Home
-from fada_tui.screens.form import Field
+from fada_tui.screens.fields import Field
 
 ENVIRONMENT = "environment"
 AS_CATALOGUED = "as catalogued"

@@ -13,8 +13,9 @@ from fada_tui.format import count
 from fada_tui.screens.datafacts import DataFacts, Facts
 from fada_tui.screens.engines import ENGINE, chosen_engine, engine_fields
 from fada_tui.screens.environments import ENVIRONMENT, chosen_environment, environment_fields, environment_lines
+from fada_tui.screens.fields import Field, FormError, path_of, required
 from fada_tui.screens.fitform import FitForm
-from fada_tui.screens.form import Field, FormError, Question, path_of, required
+from fada_tui.screens.form import Question
 from fada_tui.screens.propose import for_evaluation
 from fada_tui.screens.suggest import Suggestion
 

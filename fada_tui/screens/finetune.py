@@ -19,6 +19,7 @@ from backends.jobs.preview import Preview, preview_finetune
 from backends.jobs.settings import SettingError, check_settings, training_spec
 from db.home import Home
 from fada_tui.screens.engines import ENGINE, chosen_engine, engine_fields
+from fada_tui.screens.fields import FormError, path_of, required
 from fada_tui.screens.finetunefields import (
     NO_PRESET,
     PRECISION,
@@ -29,7 +30,6 @@ from fada_tui.screens.finetunefields import (
     preset_values,
 )
 from fada_tui.screens.fitform import FitForm
-from fada_tui.screens.form import FormError, path_of, required
 from fada_tui.screens.pick import Pick
 from fada_tui.screens.propose import for_finetune
 from fada_tui.screens.suggest import Suggestion

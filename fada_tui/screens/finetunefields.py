@@ -7,7 +7,7 @@ from typing import Any
 from backends.jobs.precision import PRECISIONS
 from backends.jobs.presets import Preset
 from backends.jobs.settings import MEANINGS, METHODS, SCHEDULES, TARGETS, TRAINING
-from fada_tui.screens.form import Field
+from fada_tui.screens.fields import Field
 
 PRESET, PRECISION = "preset", "precision"
 NO_PRESET = "none"

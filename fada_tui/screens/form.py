@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from textual import events, on, work
@@ -15,43 +14,18 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.screen import ModalScreen
-from textual.suggester import Suggester
-from textual.widgets import Input, Label, Static
+from textual.widgets import Input, Static
 
 from fada_tui.screens.confirm import Choice, ConfirmScreen
 from fada_tui.screens.failing import TellsFailures
+from fada_tui.screens.fields import Field, field_row
 from fada_tui.screens.pick import Fold, Pick
 from fada_tui.sources.trouble import explain
 from fada_tui.text import as_meant, printable
-from fada_tui.widgets.textfield import TextField
-
-
-@dataclass(frozen=True)
-class Field:
-    """One value of a form; ``kind`` is text, path, integer, number or pick.
-
-    A pick is one of ``choices``, which left and right change; a text's choices are proposed while it is typed.
-    """
-
-    name: str
-    label: str
-    value: str = ""
-    hint: str = ""
-    kind: str = "text"
-    choices: tuple[str, ...] = ()
-    help: str = ""
-    """Said below the fields while it has the focus."""
-    beside: bool = False
-    """On the line of the field before it."""
-    rare: bool = False
-    """Folded away until somebody asks for it."""
-
 
 ResultT = TypeVar("ResultT")
 TALL = 34
 """Lines of a terminal that shows rare fields below the others; in a smaller one they take their place."""
-_RESTRICT = {"integer": r"[0-9]*", "number": r"[0-9.eE+-]*"}
-"""What can be typed at all."""
 
 
 class Question(Exception):
@@ -311,55 +285,3 @@ class Told(Static):
     def on_resize(self) -> None:
         if str(self.content):
             self.scroll_visible(animate=False)
-
-
-def field_row(*fields: Field) -> Horizontal:
-    """A line: each field's label and its input."""
-    parts = [part for field in fields for part in (Label(Content(printable(field.label))), _input(field))]
-    return Horizontal(*parts, classes="field")
-
-
-def _input(field: Field) -> Input | Pick:
-    if field.kind == "pick":
-        return Pick(field.choices, field.value, id=f"field-{field.name}")
-    suggester: Suggester | None = None
-    if field.kind == "path":
-        from fada_tui.screens.paths import PathSuggester
-
-        suggester = PathSuggester()
-    elif field.choices:
-        from textual.suggester import SuggestFromList
-
-        suggester = SuggestFromList(field.choices, case_sensitive=False)
-    return TextField(
-        value=printable(field.value),
-        placeholder=field.hint,
-        id=f"field-{field.name}",
-        suggester=suggester,
-        restrict=_RESTRICT.get(field.kind),
-    )
-
-
-class FormError(Exception):
-    """A value that is missing or cannot be meant."""
-
-    def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-
-
-def required(values: dict[str, str], name: str, what: str) -> str:
-    """The value.
-
-    Raises:
-        FormError: It is empty.
-    """
-    if not values[name]:
-        raise FormError(f"{what} is missing")
-    return values[name]
-
-
-def path_of(text: str) -> str:
-    """The path with ``~`` expanded."""
-    return str(Path(text).expanduser()) if text else ""

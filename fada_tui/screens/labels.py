@@ -10,7 +10,8 @@ from textual.widgets import Input
 from backends.jobs.labelling import describe, tag
 from db.home import Home
 from db.runs.rows import Run
-from fada_tui.screens.form import Field, FormScreen
+from fada_tui.screens.fields import Field
+from fada_tui.screens.form import FormScreen
 from fada_tui.widgets.status import what
 
 
