@@ -82,7 +82,7 @@ def required(values: dict[str, str], name: str, what: str) -> str:
         FormError: It is empty.
     """
     if not values[name]:
-        raise FormError(f"{what} is missing")
+        raise FormError(f"{what} is not filled in")
     return values[name]
 
 

@@ -178,7 +178,7 @@ def _memory(gpu: Gpu, found: Shares | None, width: int) -> Line:
 def _owners(gpu: Gpu, found: Shares | None, width: int) -> Line:
     if found is None:
         return (("     memory by owner: n/a", "dim"),)
-    margin = "     " if width >= 44 else ""
+    margin = _margin(width)
     jobs = [
         (f"#{run} {NA if run in found.silent_runs and not held else f'{held / GIB:.1f}'}  ", "running")
         for run, held in sorted(found.by_run.items())
@@ -191,6 +191,11 @@ def _owners(gpu: Gpu, found: Shares | None, width: int) -> Line:
         return everybody
     others = sum(found.by_user.values()) + found.unknown
     return whole(((margin, ""), *jobs, (f"others {others / GIB:.1f}  ", "other"), free, (" GiB", "dim")), width)
+
+
+def _margin(width: int) -> str:
+    """Under the bars, where there is room for it."""
+    return " " * _LABEL if width >= 44 else ""
 
 
 @cache
@@ -213,7 +218,7 @@ def host_lines(host: Host, width: int) -> list[Line]:
     lines = [gauge("cpu", host.cpu, figure, width)]
     share = host.memory_used / host.memory_total if host.memory_total else None
     lines.append(gauge("ram", share, size_pair(host.memory_used, host.memory_total), width))
-    jobs: list[tuple[str, str]] = [("     ", "")]
+    jobs: list[tuple[str, str]] = [(_margin(width), "")]
     jobs += [(f"#{job.run} {size(job.memory)}  ", "running") for job in host.jobs]
     jobs.append((f"disk {size(host.disk_free)} free", "dim"))
     return [*lines, whole(tuple(jobs), width)]

@@ -102,7 +102,7 @@ class RunPane(LineView):
         if view.run.is_active and len(lines) <= 2:
             lines += [
                 ((" ", ""),),
-                (("Nothing reported yet; ", "dim"), (self._key_of("log"), "key"), (" shows the log.", "dim")),
+                (("Nothing yet; ", "dim"), (self._key_of("log"), "key"), (" shows the log.", "dim")),
             ]
         return lines
 

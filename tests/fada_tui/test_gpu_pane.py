@@ -98,6 +98,11 @@ def test_a_figure_is_there_whole_or_not_at_all(width: int) -> None:
         assert "last seen" not in text or "97 %" in text
 
 
+def test_the_disk_is_told_beside_a_job_at_80_columns_too() -> None:
+    host = replace(panel.NO_GPU.samples[-1].host, disk_free=int(55.9 * panel.GIB))
+    assert "disk 55.9 GiB free" in plain([Row(host_lines(host, 32)[-1])])
+
+
 async def test_an_alert_stands_in_the_header_and_rings_once() -> None:
     app = panel.make_app()
     rung: list[int] = []

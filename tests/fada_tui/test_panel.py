@@ -102,7 +102,7 @@ async def test_a_second_panel_sees_what_the_first_does(panel_home: Home, until: 
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"data": ""}, "the data file is missing"),
+        ({"data": ""}, "the data file is not filled in"),
         ({"data": "/nonexistent/gt.jsonl"}, "/nonexistent/gt.jsonl"),
         ({"model": "Qwen3-VL-8", "data": "/nonexistent/gt.jsonl"}, "Qwen3-VL-8B"),
     ],

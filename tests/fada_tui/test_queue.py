@@ -85,6 +85,8 @@ async def test_at_80_columns_the_row_keeps_what_counts_and_the_run_pane_says_the
     assert shown["run:11"].endswith("0.740 ⚠")
     text = await run_pane(RunView(TIGHT), (80, 24))
     assert "needs 17.0 GiB of VRAM, 11.9 GiB free" in " ".join(text.split("\n"))
+    silent = replace(panel.RUNNING, done=None, total=None)
+    assert "Nothing yet; l shows the log." in await run_pane(RunView(silent), (80, 24))
 
 
 async def test_what_each_attempt_says_again_stands_there_once(panel_home: Home) -> None:

@@ -226,7 +226,7 @@ async def test_a_model_is_added_to_the_section_of_the_cursor(panel_home: Home, u
         assert isinstance(form, AddForm)
         assert [field.label for field in form.fields[2:]] == ["Family", "Size", "VRAM", "Status", "Notes"]
         await pilot.press("enter")
-        await until(pilot, lambda: "the model's name is missing" in screen_text(app))
+        await until(pilot, lambda: "the model's name is not filled in" in screen_text(app))
         form.query_one("#field-name", Input).value = "New [bold] VLM"
         form.query_one("#field-column-1", Input).value = "9B"
         await pilot.press("enter")
