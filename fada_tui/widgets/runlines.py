@@ -139,7 +139,8 @@ def score_lines(scores: Sequence[Score], width: int) -> list[Line]:
         else:
             lines.append(spread(tuple(head), ((asked, "dim"),), width))
             halves = [floors.strip()] if len(floors) < width else floors.strip().split("  ")
-            lines += [((f"  {text}", "dim"),) for text in halves if text]
+            cut_up = (line for text in halves if text for line in wrap(text, max(1, width - 2)))
+            lines += [((f"  {line}", "dim"),) for line in cut_up]
     return lines
 
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from db.runs.rows import MetricPoint
 from fada_tui.widgets.curvelines import Curve, curve_lines, loss_scale, nice_bottom, nice_top
 from fada_tui.widgets.line import Row, line_width, plain
+from fada_tui.widgets.runlines import score_lines
+from tests.fada_tui import panel
 
 
 def curve(*values: float) -> Sequence[MetricPoint]:
@@ -76,3 +78,11 @@ def test_what_a_mean_stands_for_lies_around_it_as_a_band() -> None:
     assert tokens[0] == {"dim"} and {"graph"} in tokens and tokens[-1] == set()
     bare = curve_lines(Curve(curve(1.0, 1.0), "graph"), end=3, width=40, height=6)
     assert all(token == "graph" for line in bare[1:] for _, token in line)
+
+
+@pytest.mark.parametrize("width", [32, 34, 45, 64, 120])
+def test_no_floor_is_cut_however_narrow_the_pane_is(width: int) -> None:
+    one = replace(panel.score(4, 0.96), floors={"majority": 0.36, "shuffled": 0.32, "text_only": 0.41})
+    text = plain([Row(line) for line in score_lines([one], width)])
+    assert all(f"0.{figure}" in text for figure in (36, 32, 41, 52))
+    assert "…" not in text and max(map(len, text.split("\n"))) <= width
