@@ -207,10 +207,10 @@ async def test_a_tuned_model_never_looks_like_its_base(size: tuple[int, int], sc
 
 
 async def test_the_cancel_question_names_the_tuned_model() -> None:
-    waiting = replace(panel.run(16, "queued"), from_run=12)
+    live = replace(panel.run(16, "running"), from_run=12)
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
-        feed(app, RunList((waiting,)), RunView(waiting), panel.NO_GPU)
+        feed(app, RunList((live,)), RunView(live), panel.NO_GPU)
         await pilot.pause()
         await pilot.press("2", "c")
         await pilot.pause()
