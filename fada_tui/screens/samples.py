@@ -25,7 +25,7 @@ from fada_tui.screens.samplesfilters import SampleFilters
 from fada_tui.screens.samplesrows import sign_of, state_words
 from fada_tui.screens.samplesviews import SampleList, SampleText
 from fada_tui.sources.pictures import Picture, PictureSource
-from fada_tui.sources.samples import Changed, News, Piece, Rows, SampleReader, search
+from fada_tui.sources.samples import Changed, Flat, News, Piece, Rows, SampleReader, search
 from fada_tui.text import printable
 from fada_tui.widgets.lineview import LineView
 from fada_tui.widgets.picture import PictureView
@@ -246,6 +246,8 @@ class SamplesScreen(SampleFilters, Screen[None]):
             self.list.forget()
             self._grow()
             self._show()
+        elif isinstance(news, Flat):
+            self.text.warn(news.alarms)
         else:
             self.text.show(None)
             self.list.empty = news

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, zip_longest
 
 from rich.cells import cell_len
@@ -47,12 +47,15 @@ def _one_line(text: str | None) -> str:
     return " ".join((text or "").split())
 
 
-def sample_rows(sample: Sample, width: int, limit: int, names: tuple[str, str] = ("", "")) -> list[Row]:
+def sample_rows(
+    sample: Sample, width: int, limit: int, names: tuple[str, str] = ("", ""), flat: Sequence[str] = ()
+) -> list[Row]:
     """At most about ``limit`` rows: question, answer (beside the other run's), reference, values, facts.
 
     Args:
         limit: Of each text.
         names: What the two runs are called.
+        flat: The run's collapse alarms; those of this question stand beside its values.
     """
     width = max(8, width)
     rows = [Row(((line, "title"),)) for line in _some(fold(sample.question, width), limit)]
@@ -67,6 +70,10 @@ def sample_rows(sample: Sample, width: int, limit: int, names: tuple[str, str] =
         rows.append(Row((("  no reference", "dim"),)))
     rows.append(Row(()))
     rows += _values(sample.values, sample.other.values if sample.other else None, width)
+    # Of a benchmark the alarm may be of one data set: "DD 21: 100% of …".
+    heads = (f"{sample.topic}: ", f"{sample.topic} {sample.category}: ")
+    for text in (one for one in flat if one.startswith(heads)):
+        rows += [Row(((line, "alarm"),)) for line in fold(f"⚠ collapse: {text}", width)]
     facts = [sample.category or "", sample.topic, sample.id]
     if sample.latency_s is not None:
         facts.insert(2, f"{sample.latency_s:.2f} s")

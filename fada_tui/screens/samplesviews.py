@@ -169,12 +169,19 @@ class SampleText(LineView):
         super().__init__(id="samples-text")
         self.sample: Sample | None = None
         self.names = ("", "")
+        self.flat: tuple[str, ...] = ()
+        """What the collapse alarms of the run say."""
         self._limit = LINES
 
     def build(self, width: int, height: int) -> Sequence[Row]:
         if self.sample is None:
             return []
-        return sample_rows(self.sample, width, self._limit, self.names)
+        return sample_rows(self.sample, width, self._limit, self.names, self.flat)
+
+    def warn(self, flat: tuple[str, ...]) -> None:
+        if flat != self.flat:
+            self.flat = flat
+            self.rebuild()
 
     def show(self, sample: Sample | None) -> None:
         if sample == self.sample:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db.connect import connect, counters, data_version
+from db.runs.queries import scores
 from db.runs.samples import Brief, Sample, Wanted, briefs, find, metrics_of, sample_at
 from fada_tui.sources.trouble import explain
 
@@ -76,7 +77,14 @@ class Changed:
     metrics: tuple[str, ...]
 
 
-News = Rows | Sample | Changed | str
+@dataclass(frozen=True)
+class Flat:
+    """What the collapse alarms of the run's questions say."""
+
+    alarms: tuple[str, ...]
+
+
+News = Rows | Sample | Changed | Flat | str
 """What the reader sends; a text says what went wrong."""
 
 
@@ -99,7 +107,7 @@ class SampleReader:
         self._other: int | None = None
         self._stopped = False
         self._version = -1
-        self._counter = -1
+        self._counter = self._scored = -1
 
     def ask(self, places: Iterable[int]) -> None:
         """Send the rows at these places; what was asked before and is not read yet is out of sight by now."""
@@ -156,7 +164,14 @@ class SampleReader:
         version = data_version(conn)
         if version != self._version:
             self._version = version
-            counter = counters(conn).get("predictions", 0)
-            if counter != self._counter:
-                self._counter = counter
+            changes = counters(conn)
+            if changes.get("predictions", 0) != self._counter:
+                self._counter = changes.get("predictions", 0)
                 self._post(Changed(tuple(metrics_of(conn, self._run))))
+            if changes.get("scores", 0) != self._scored:
+                self._scored = changes.get("scores", 0)
+                self._post(Flat(self._flat(conn)))
+
+    def _flat(self, conn: sqlite3.Connection) -> tuple[str, ...]:
+        alarms = (alarm for score in scores(conn, self._run) if score.step is None for alarm in score.alarms)
+        return tuple(dict.fromkeys(alarm.text for alarm in alarms if alarm.kind == "collapse"))

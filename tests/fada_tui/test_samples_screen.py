@@ -20,6 +20,7 @@ from db.runs.queries import get_run
 from fada_tui.app import PanelApp
 from fada_tui.screens.choose import ChooseScreen
 from fada_tui.screens.samples import SamplesScreen
+from tests.answered import FLAT, RIGHT, ages, answered
 from tests.fada_tui.conftest import Until
 from tests.fada_tui.panel import screen_text
 
@@ -115,6 +116,23 @@ async def test_an_answer_is_shown_with_all_that_is_known_of_it(runs: Runs, until
         await until(pilot, lambda: "▀" not in screen_text(app) and "Plane: number 3?" in screen_text(app))
         await pilot.press("escape")
         assert app.screen is app.dashboard
+
+
+@pytest.mark.parametrize("said", [FLAT, RIGHT])
+async def test_an_answer_to_a_question_that_always_gets_it_says_so(
+    panel_home: Home, until: Until, said: tuple[str, ...]
+) -> None:
+    run_id = answered(panel_home, ages(said))
+    with closing(connect(panel_home.runs_db, read_only=True)) as conn:
+        run = get_run(conn, run_id)
+    assert run is not None
+    app, screen = PanelApp(panel_home, live=False), SamplesScreen(panel_home, run)
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.push_screen(screen)
+        await until(pilot, lambda: "same words or not" in screen_text(app))
+        text = screen_text(app)
+        assert ("⚠ collapse: Q5: 100% of 40 answers" in text) == (said is FLAT)
+        assert said is RIGHT or text.index("same words or not") < text.index("⚠ collapse")
 
 
 async def test_filters_and_orders(runs: Runs, until: Until) -> None:
