@@ -194,6 +194,14 @@ class Score:
         return None if self.floor is None else self.value - self.floor
 
     @property
+    def alarm_words(self) -> str:
+        """``⚠ collapse ×3 ⚠ coverage``: the kinds, with how often each was raised."""
+        kinds: dict[str, int] = {}
+        for alarm in self.alarms:
+            kinds[alarm.kind] = kinds.get(alarm.kind, 0) + 1
+        return " ".join(f"⚠ {kind}" + (f" ×{times}" if times > 1 else "") for kind, times in kinds.items())
+
+    @property
     def unanswered(self) -> tuple[str, ...]:
         """``12 failed``, ``3 empty``, ``5 unparseable``: what is wrong of ``n`` before anything was judged."""
         counts = {"failed": self.failed, "empty": self.empty, "unparseable": self.unparseable}

@@ -36,8 +36,4 @@ def score_lines(scores: Sequence[Score]) -> list[str]:
 
 
 def alarm_words(score: Score) -> str:
-    """``⚠ collapse ×3 ⚠ coverage``: the kinds, with how often each was raised."""
-    kinds: dict[str, int] = {}
-    for alarm in score.alarms:
-        kinds[alarm.kind] = kinds.get(alarm.kind, 0) + 1
-    return " ".join(f"⚠ {kind}" + (f" ×{times}" if times > 1 else "") for kind, times in kinds.items())
+    return score.alarm_words

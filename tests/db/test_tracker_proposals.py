@@ -106,12 +106,20 @@ def test_each_kind_of_run_has_its_step_and_words(
     assert proposed(tracker_db, runs) == {"FetalCLIP": (status, 7, words)}
 
 
+def test_a_flat_run_takes_its_alarm_into_the_note(tracker_db: sqlite3.Connection, runs: Runs) -> None:
+    """The note goes to others: 64 % of a model that says one sentence must not stand there alone."""
+    runs.score(runs.add(7, "FetalCLIP"), "cosine", 0.64, alarm="every answer is the same")
+    assert proposed(tracker_db, runs) == {"FetalCLIP": ("Tested", 7, "64.0% GT (600 samples) ⚠ collapse")}
+    [read], unclear = scores_in_prose("64.0% GT (600 samples) ⚠ collapse ×5", "Tested")
+    assert (read.value, read.n, unclear) == (0.64, 600, [])
+
+
 def test_of_several_metrics_the_usual_one_is_said(tracker_db: sqlite3.Connection, runs: Runs) -> None:
     run = runs.add(7, "FetalCLIP")
     runs.score(run, "exact", 0.3)
     runs.score(run, "cosine", 0.811, alarm="every answer is the same")
     found = proposals(tracker_db, runs.conn)["FetalCLIP"]
-    assert found.words == "81.1% GT (600 samples)"
+    assert found.words == "81.1% GT (600 samples) ⚠ collapse"
     assert found.alarms == ("every answer is the same",)
     assert (found.current, found.task, found.ended) == ("TODO", "gt", pytest.approx(runs.now + 10))
 
