@@ -94,7 +94,7 @@ def started_again(cluster: SlurmCluster, job: str) -> Callable[[Run], bool]:
     """Slurm waits two minutes before it starts one again: it is told not to, once the old one is out of its way."""
 
     def over(run: Run) -> bool:
-        if run.state == "queued":
+        if run.state in ("queued", "starting"):  # that too is said of one that is still being cleared away
             cluster.ask("scontrol", "update", f"JobId={job}", "StartTime=now")
         return run.is_over
 
