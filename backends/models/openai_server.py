@@ -14,6 +14,7 @@ from backends.jobs.servers import Server
 from backends.models.base import Generation, Reply, Request
 from backends.models.openai_http import Again, Connection, Refused
 from backends.models.openai_wire import Answered, data_url, payload
+from backends.models.prompts import with_margins
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 
@@ -95,6 +96,8 @@ class ServerModel:
         self.book = book
         self.stream = False
         """Ask for streamed answers, which tell the time to the first token."""
+        self.margins = ("", "")
+        """Text before and after every image, for a model that learned so and a server that does not write it."""
         self.gate = Gate()
         self._connection = Connection(server, key)
 
@@ -136,7 +139,8 @@ class ServerModel:
             Exception: Whatever the book refuses with.
         """
         image = data_url(request.image, self.server)
-        body = payload(self.server, self.generation, request.messages, image, self.stream)
+        messages = with_margins(request.messages, *self.margins) if any(self.margins) else request.messages
+        body = payload(self.server, self.generation, messages, image, self.stream)
         failures, waits, waited = 0, 0, 0.0
         while True:
             self.gate.wait()

@@ -102,6 +102,31 @@ def fold_system(messages: Sequence[Message]) -> list[Message]:
     return rest
 
 
+def image_margins(processor: Any) -> tuple[str, str]:
+    """The white space that the processor itself writes before and after an image, beside any chat template.
+
+    Gemma 3's writes a blank line on both sides. Whoever renders the template without this processor leaves it out.
+    """
+    written = str(getattr(processor, "full_image_sequence", ""))
+    return written[: len(written) - len(written.lstrip())], written[len(written.rstrip()) :]
+
+
+def with_margins(messages: Sequence[Message], before: str, after: str) -> list[Message]:
+    """The messages with text before and after every image; what follows an image is one text with ``after``."""
+    found = [copy.deepcopy(message) for message in messages]
+    for message in found:
+        content: list[Any] = []
+        for item in message["content"]:
+            if item["type"] == "image":
+                content += [{"type": "text", "text": before}, item, {"type": "text", "text": after}]
+            elif len(content) > 1 and content[-2]["type"] == "image":
+                content[-1] = {"type": "text", "text": content[-1]["text"] + item["text"]}
+            else:
+                content.append(item)
+        message["content"] = content
+    return found
+
+
 def end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
     """Ids that end an answer: the generation configuration's (one or several), else the tokenizer's."""
     ids = model.generation_config.eos_token_id

@@ -93,6 +93,8 @@ def result_lines(folder: str, told: Mapping[str, Any]) -> list[str]:
         lines.append(f"the same answer to {check['agreement']:.1%} of {check['items']} questions{scores}")
         if alike := check.get("one_tile"):
             lines.append(f"where the original sees no tiles either: to {alike['agreement']:.1%}")
+        if wide := check.get("with_margins"):
+            lines.append(f"asked with blank lines around the image, as in training: to {wide['agreement']:.1%}")
     elif check.get("why_not"):
         lines.append(f"not checked: {check['why_not']}")
     return lines

@@ -83,4 +83,6 @@ def test_files_sizes_and_what_the_check_found() -> None:
     assert lines[3] == "the same answer to 96.9% of 32 questions, exact 0.500 → 0.469"
     alike = {"check": check | {"one_tile": {"agreement": 1.0, "original": {"exact": 0.46875}}}}
     assert result_lines("/r", alike)[-1] == "where the original sees no tiles either: to 100.0%"
+    wide = {"check": check | {"with_margins": {"agreement": 1.0, "exported": {"exact": 0.5}}}}
+    assert result_lines("/r", wide)[-1] == "asked with blank lines around the image, as in training: to 100.0%"
     assert result_lines("/r", {"check": {"why_not": "no server"}}) == ["not checked: no server"]

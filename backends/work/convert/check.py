@@ -42,6 +42,8 @@ class Compared:
     rows: list[dict[str, Any]]
     one_tile: Mapping[str, Any] | None = None
     """Beside the original without tiles: ``agreement`` and the ``original``'s scores. Tells tiles from export."""
+    with_margins: Mapping[str, Any] | None = None
+    """Asked with the original's white space around the image: ``agreement``, and ``exported`` scores."""
 
     @property
     def close(self) -> bool:
@@ -56,6 +58,7 @@ class Compared:
             "original": dict(self.original),
             "exported": dict(self.exported),
             **({"one_tile": dict(self.one_tile)} if self.one_tile else {}),
+            **({"with_margins": dict(self.with_margins)} if self.with_margins else {}),
         }
 
     def words(self) -> str:
@@ -64,6 +67,11 @@ class Compared:
         words = f"the exported file gives the same answer to {self.agreement:.1%} of {self.items}{failed}; {scores}"
         if self.one_tile:
             words += f"; to {self.one_tile['agreement']:.1%} where the original sees no tiles either"
+        if self.with_margins:
+            words += (
+                f"; to {self.with_margins['agreement']:.1%} where the request has a blank line before and after the "
+                "image, as the original's processor writes it: so should the program that uses the file"
+            )
         return words
 
 
@@ -80,12 +88,18 @@ def ask(job: Job, model: VisionLanguageModel, samples: Sequence[Sample], path: P
 
 
 def compared(
-    job: Job, original: Sequence[Answer], exported: Sequence[Answer], one_tile: Sequence[Answer] | None = None
+    job: Job,
+    original: Sequence[Answer],
+    exported: Sequence[Answer],
+    *,
+    one_tile: Sequence[Answer] | None = None,
+    with_margins: Sequence[Answer] | None = None,
 ) -> Compared:
     """How far the two agree, answer by answer, and what each scores against the references.
 
     Args:
         one_tile: The original's answers where it saw no tiles, as the exported file does.
+        with_margins: The exported file's answers to requests with the original's white space around the image.
     """
     embedder, seed = _embedder(job), int(job.spec.get("seed") or 0)
     scores = partial(score_answers, embedder=embedder, resamples=0, seed=seed)
@@ -94,10 +108,11 @@ def compared(
     for row in rows:
         row["references"] = {**row["references"], "original": before[str(row["metric"])]}
     same = _same_answers(original, exported)
-    alike = None
+    alike = wide = None
     if one_tile is not None:
-        agreement = round(float(_same_answers(one_tile, exported).mean()), 6)
-        alike = {"agreement": agreement, "original": _overall(scores(one_tile))}
+        alike = {"agreement": _agreement(one_tile, exported), "original": _overall(scores(one_tile))}
+    if with_margins is not None:
+        wide = {"agreement": _agreement(original, with_margins), "exported": _overall(scores(with_margins))}
     return Compared(
         items=len(exported),
         agreement=float(same.mean()),
@@ -106,6 +121,7 @@ def compared(
         failed=sum(answer.failed for answer in exported),
         rows=[*rows, _agreement_row(exported, same, seed)],
         one_tile=alike,
+        with_margins=wide,
     )
 
 
@@ -118,6 +134,10 @@ def _asker(job: Job, model: VisionLanguageModel) -> Asking:
 def _same_answers(one: Sequence[Answer], other: Sequence[Answer]) -> Any:
     """1.0 where two answers are the same, else 0.0; (n,)."""
     return np.array([_same(*pair) for pair in zip(one, other, strict=True)], np.float64)
+
+
+def _agreement(one: Sequence[Answer], other: Sequence[Answer]) -> float:
+    return round(float(_same_answers(one, other).mean()), 6)
 
 
 def _same(one: Answer, other: Answer) -> bool:

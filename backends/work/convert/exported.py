@@ -25,6 +25,8 @@ class Exported:
     """For the run's summary."""
     one_tile: Sequence[Answer] | None = None
     """The original's answers without tiles, where the export sees none and the original does."""
+    margins: tuple[str, str] = ("", "")
+    """What the original's processor writes before and after an image, and whoever asks the export does not."""
 
 
 def bytes_of(path: Path) -> int:

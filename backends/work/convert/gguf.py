@@ -12,6 +12,8 @@ from pathlib import Path
 
 from backends.jobs.job import Job, JobError
 from backends.jobs.llama_cpp import CONVERTER, QUANTISER, SERVER, needs_quantiser
+from backends.models.prompts import image_margins
+from backends.models.transformers_loader import load_processor
 from backends.work.common import sync_folder
 from backends.work.convert.exported import Exported
 from backends.work.convert.llama_server import serving
@@ -51,7 +53,8 @@ def export(job: Job, whole: Path) -> Exported:
     server = tools.get(SERVER)
     if not server:
         return Exported(files, None, "no llama.cpp server is on this machine")
-    return Exported(files, lambda: serving(job, server, *files))
+    margins = image_margins(load_processor(str(whole), None))
+    return Exported(files, lambda: serving(job, server, *files), margins=margins)
 
 
 def _convert(tools: dict[str, list[str]], whole: Path, into: Path, outtype: str, *more: str) -> None:

@@ -12,7 +12,9 @@ from typing import Any
 from backends.data.sample import Sample
 from backends.jobs.files import write_json
 from backends.jobs.job import Job, JobError
+from backends.models.base import VisionLanguageModel
 from backends.models.device import versions
+from backends.models.openai_server import ServerModel
 from backends.work.common import check_unchanged, generation_of, how_loaded, load_model, read_samples
 from backends.work.convert.check import Compared, ask, compared
 from backends.work.convert.exported import Exported, bytes_of, weights_bytes
@@ -134,10 +136,21 @@ def _check(
     stages.begin("ask the exported")
     with contextmanager(exported.open)() as model:
         answers = ask(job, model, samples, job.predictions)
-    found: Compared = compared(job, original, answers, exported.one_tile)
+        again = _ask_with_margins(job, model, samples, exported.margins)
+    found: Compared = compared(job, original, answers, one_tile=exported.one_tile, with_margins=again)
     level = "info" if found.close else "warning"
     job.events.message(level, found.words())
     return found.facts(), found.rows
+
+
+def _ask_with_margins(
+    job: Job, model: VisionLanguageModel, samples: list[Sample], margins: tuple[str, str]
+) -> list[Any] | None:
+    """The answers to what the original was asked to the letter; None where a plain request is that already."""
+    if not any(margins) or not isinstance(model, ServerModel):
+        return None
+    model.margins = margins
+    return ask(job, model, samples, job.dir / "with_margins.jsonl")
 
 
 def _say_sizes(job: Job, wanted: dict[str, Any], before: int, after: int) -> None:
