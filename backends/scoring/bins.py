@@ -10,20 +10,40 @@ from functools import cache, lru_cache
 from backends.scoring.exact import exact_match
 from backends.scoring.vocabulary import Phrase, negations, table, words_of
 
-_UNIT = r"\s*(?:weeks?|wks?|w(?![a-z]))"
+_UNIT = r"(?:\s*-)?\s*(?:weeks?|wks?|w(?![a-z]))"
 
 
 def _age(at: int) -> str:
-    """Pattern of one age: "22", "22 weeks", "22w3d", "22+3", "22 weeks and 3 days"."""
-    plus = rf"\s*\+\s*(?P<plus{at}>[0-6])(?!\d)(?P<unit{at}b>{_UNIT})?"
+    """Pattern of one age: "22", "22 weeks", "22w3d", "22+3", "22 3/7 weeks", "22 weeks and 3 days"; no "22 mm"."""
+    plus = rf"\s*\+\s*(?P<plus{at}>[0-6])(?!\d)(?:/7)?(?P<unit{at}b>{_UNIT})?"
+    sevenths = rf"\s+(?P<sevenths{at}>[0-6])/7(?P<unit{at}c>{_UNIT})?"
     days = rf"\s*(?:and|,)?\s*(?P<days{at}>[0-6])\s*(?:d\b|days?)"
-    return rf"(?<![\d.])(?P<number{at}>\d{{1,2}}(?:\.\d+)?)(?![\d.]*\d)(?P<unit{at}>{_UNIT})?(?:{plus}|{days})?"
+    number = rf"(?<![\d.])(?P<number{at}>\d{{1,2}}(?:[.,]\d+)?)(?![\d.]*\d)(?!\s*(?:mm|cm|kg|g\b|%))"
+    return rf"{number}(?P<unit{at}>{_UNIT})?(?:{plus}|{sevenths}|{days})?"
 
 
 _AGES = re.compile(rf"{_age(0)}(?:\s*(?:-|–|—|to|and|until)\s*{_age(1)})?")
-_TRIMESTER = re.compile(r"\b(first|second|third|1st|2nd|3rd)\s+trimester")
+_ROUGHLY = (
+    r"(?:(?:is|was|of|at|about|approximately|approx|around|circa|ca|estimated|between|from|weeks?)\b|[\s:=~≈(.-])*"
+)
+_NAMED = re.compile(rf"\b(?:gestational age|gestation|age|ga|weeks?|wks?)\b[\s:=)]*{_ROUGHLY}$")
+"""What stands before a number makes it an age: "GA 22", "week 22", "gestational age (weeks): about 22"."""
+_ALONE = re.compile(rf"^{_ROUGHLY}$")
+_NO_AGE = re.compile(r"(?:±|\+/-|\+-|plus or minus|\bwithin|\bnot|\bevery)\s*$")
+"""What makes a number of weeks none: a margin, a denial, an interval between scans."""
+_TRIMESTERS = r"(?:early |mid |late |early-|mid-|late-)?(first|second|third|1st|2nd|3rd)"
+_TRIMESTER = re.compile(
+    rf"\b{_TRIMESTERS}(?:(?:[\s-]+trimester)?\s*(?:or|and|to|/|-|–)\s*{_TRIMESTERS})?[\s-]+trimester"
+    r"|\btrimester[\s:(]*(first|second|third|[123]|i{1,3})\b"
+)
 _OLDEST = 46
-_ORDINAL = {"1st": "first", "2nd": "second", "3rd": "third"}
+_NEAR = 60
+"""So many characters before a number are looked at."""
+_ORDINAL = {
+    spelt: name
+    for name, *all_ in (("first", "1st", "1", "i"), ("second", "2nd", "2", "ii"), ("third", "3rd", "3", "iii"))
+    for spelt in (name, *all_)
+}
 
 
 def bin_accuracy(topic: str, prediction: str, reference: str) -> float | None:
@@ -50,27 +70,36 @@ def bin_of(topic: str, text: str) -> int | None:
 def weeks(text: str) -> float | None:
     """Gestational age in weeks: of a range, or a trimester, its middle; None where there is none below 46.
 
-    Of several ages the first counts. "14 to 20 weeks", "22w3d", "22+3", "22 weeks and 3 days", "second trimester".
+    Of several ages the first counts. "14 to 20 weeks", "GA 22", "22w3d", "22+3", "22 3/7 weeks", "second trimester".
     """
     text = unicodedata.normalize("NFKC", text).casefold()
     for match in _AGES.finditer(text):
-        parts = match.groupdict()
-        # A number alone is an age only where the text is nothing else.
-        named = any(parts[key] for key in parts if key.startswith(("unit", "plus")))
-        if named or not text.replace(match[0], "", 1).strip(" ."):
+        if _is_age(text, match):
+            parts = match.groupdict()
             ages = [_weeks(parts, at) for at in (0, 1) if parts[f"number{at}"]]
             age = sum(ages) / len(ages)
             return age if age < _OLDEST else None
     trimester = _TRIMESTER.search(text)
     if trimester is None:
         return None
-    start, end = table()["age"]["trimesters"][_ORDINAL.get(trimester[1], trimester[1])]
-    return (float(start) + float(end)) / 2
+    spans = [table()["age"]["trimesters"][_ORDINAL[name]] for name in trimester.groups() if name]
+    return sum(float(start) + float(end) for start, end in spans) / (2 * len(spans))
+
+
+def _is_age(text: str, match: re.Match[str]) -> bool:
+    """A number alone is an age only where it is called one, or where the text is nothing else."""
+    before, after = text[max(0, match.start() - _NEAR) : match.start()], text[match.end() :]
+    if _NO_AGE.search(before):
+        return False
+    if any(value for key, value in match.groupdict().items() if key.startswith(("unit", "plus"))):
+        return True
+    alone = match.start() <= _NEAR and _ALONE.match(before) and not after.strip(" .")
+    return bool(_NAMED.search(before) or alone)
 
 
 def _weeks(parts: dict[str, str | None], at: int) -> float:
-    days = parts[f"plus{at}"] or parts[f"days{at}"] or 0
-    return float(parts[f"number{at}"] or 0) + float(days) / 7
+    days = parts[f"plus{at}"] or parts[f"sevenths{at}"] or parts[f"days{at}"] or 0
+    return float((parts[f"number{at}"] or "0").replace(",", ".")) + float(days) / 7
 
 
 @lru_cache(maxsize=1 << 14)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,34 +20,67 @@ Floats = NDArray[np.float64]
 CLASSES = ("normal", "abnormal")
 FEW_RIGHT = 5
 """Fewer images of a class that are right, or wrong, than this tell no interval."""
-_REACH = 4
-"""A denial reaches so many words: "no evidence of an abnormality"."""
-_AFTERWARDS = frozenset({"absent", "not", "excluded"})
+_REACH = 6
+"""A denial reaches so many words: "no obvious gross fetal structural abnormality"."""
+_FINDING = "finding"
+"""A named disease: abnormal where it is said, and nothing where it is denied; another may be there."""
+_DENIALS = frozenset({"non", "lack", "negative", "unlikely", "free"})
+_AFTERWARDS = frozenset({"absent", "not", "excluded", "ruled", "unlikely"})
+_EXCLUDED = frozenset({"exclude", "excluded", "rule", "ruled"})
+_SOUGHT = frozenset(
+    {"exclude", "excluding", "rule", "ruling", "screen", "screening", "detect", "detecting", "assess", "assessing"}
+    | {"assessment", "evaluate", "evaluating", "evaluation", "monitor", "monitoring", "check", "risk", "whether", "if"}
+)
+"""What follows is looked for, not found: "screening for anomalies"."""
+_NOTHING = frozenset(
+    {"none", "no", "nil", "absent", "not", "seen", "detected", "identified", "visible", "found", "noted"}
+)
+_HEADER = re.compile(r"^\W*(?:q7\W+)?(?:is this )?normality\b[^:\n]{0,40}:", re.IGNORECASE)
+"""The question's own name, repeated before the answer: "Normality / Abnormality: normal"."""
 
 
 @lru_cache(maxsize=1 << 14)
 def normality(text: str) -> str | None:
     """``normal``, ``abnormal``, or None where a text says neither.
 
-    An abnormality that is named and not denied decides; a denied one says normal, a denied "normal" abnormal.
+    An abnormality that is named and not denied decides; a denied one says normal, a denied "normal" abnormal. One that
+    cannot be ruled out is named; one that is only looked for says nothing.
     """
     if normalise(text) in CLASSES:
         return normalise(text)
-    says: set[str] = set()
-    for words in segments(text):
+    says: set[str | None] = set()
+    parts = segments(_HEADER.sub("", text))
+    for words, then in pairwise([*parts, ()]):
         at = 0
         while at < len(words):
             length, kind = _phrase_at(words, at)
             if kind:
-                denied = _denied(words, at, at + length)
-                says.add(CLASSES[1 - CLASSES.index(kind)] if denied else kind)
+                says.add(_said(words, at, at + length, then, kind))
             at += length
     return next((kind for kind in reversed(CLASSES) if kind in says), None)
 
 
-def _denied(words: Phrase, start: int, end: int) -> bool:
-    before, after = words[max(0, start - _REACH) : start], words[end : end + 2]
-    return not negations().isdisjoint(before) or not _AFTERWARDS.isdisjoint(after)
+def _said(words: Phrase, start: int, end: int, then: Phrase, kind: str) -> str | None:
+    """Class that a phrase of ``kind`` at words[start:end] says; ``then``: the next segment."""
+    before, after = words[max(0, start - _REACH) : start], words[end : end + 4]
+    denied = not (negations() | _DENIALS).isdisjoint(before)
+    if kind != "normal":
+        if denied and not _EXCLUDED.isdisjoint(before):
+            return "abnormal"  # "cannot rule out an abnormality"
+        if not _EXCLUDED.isdisjoint(after) and not negations().isdisjoint(after):
+            return "abnormal"  # "an abnormality is not excluded"
+        if not denied and not _SOUGHT.isdisjoint(before):
+            return None
+        denied = denied or _none_follows(words[end:], then)
+    denied = denied or not _AFTERWARDS.isdisjoint(after[:2])
+    if kind == _FINDING:
+        return None if denied else "abnormal"
+    return CLASSES[1 - CLASSES.index(kind)] if denied else kind
+
+
+def _none_follows(rest: Phrase, then: Phrase) -> bool:
+    """What is told of "Abnormal findings: none"."""
+    return len(rest) <= 1 and bool(then) and _NOTHING.issuperset(then) and not negations().isdisjoint(then)
 
 
 def _phrase_at(words: Phrase, at: int) -> tuple[int, str | None]:
@@ -59,7 +94,7 @@ def _phrase_at(words: Phrase, at: int) -> tuple[int, str | None]:
 
 @cache
 def _phrases() -> dict[Phrase, str]:
-    return {words_of(word): kind for kind in CLASSES for word in table()["normality"][kind]}
+    return {words_of(word): kind for kind, words in table()["normality"].items() for word in words}
 
 
 _COLUMNS = {("abnormal", True): 0, ("abnormal", False): 1, ("normal", False): 2, ("normal", True): 3}

@@ -26,7 +26,7 @@ from backends.scoring.values import (
 )
 from backends.scoring.values import yardsticks as texts_of
 
-VERSION = 3
+VERSION = 4
 """Changes whenever the same answers would score differently."""
 KINDS = ("gt", "proxy")
 
