@@ -73,7 +73,7 @@ def tick(conn: sqlite3.Connection, home: Home, rota: Rota | None = None) -> None
     if settled:
         with immediate(conn):
             conn.executemany("UPDATE runs SET settled = ? WHERE id = ?", settled)
-    _end_orphaned(conn, home)
+    end_orphaned(conn, home)
 
 
 def unusable(error: OSError) -> str:
@@ -134,7 +134,7 @@ def _to_look_at(conn: sqlite3.Connection, rota: Rota | None) -> list[tuple[int, 
     return [(row[0], row[1], row[2]) for row in rows]
 
 
-def _end_orphaned(conn: sqlite3.Connection, home: Home) -> None:
+def end_orphaned(conn: sqlite3.Connection, home: Home) -> None:
     """A dependant of a parent that did not succeed is cancelled with that reason, and then what depends on it."""
     for _ in range(MOST_IN_A_ROW):
         rows = conn.execute(

@@ -6,19 +6,14 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from backends.jobs.engines.base import Word
+from backends.jobs.engines.never import settle_never
 from backends.jobs.engines.slurm import Slurm
-from backends.jobs.engines.submission import withdraw
 from backends.jobs.engines.tended import Patience, Tended
-from backends.jobs.ingest import ingest
-from backends.jobs.store import change_control, read_attempt, read_control
-from db.connect import immediate
+from backends.jobs.store import read_attempt, read_control
 from db.home import Home
-from db.runs.queries import parents
-from db.runs.states import END_STATES
 
 GRACE_S = 30.0
 """A running job is told to end by its own runner first, which leaves a record."""
-_NEVER = "DependencyNeverSatisfied"
 
 
 def obey(
@@ -50,11 +45,7 @@ def obey(
             hold.append(job)
         elif not control.held and word.reason == "JobHeldUser":
             release.append(job)
-        elif (
-            word.reason == _NEVER
-            and patience.over("never", run.run, 2 * engine.settings.poll_s)
-            and _never(home, conn, engine, run)
-        ):
+        elif word.never and settle_never(home, conn, engine, run, patience) != "waits":
             end.append(job)
     engine.cancel(end)
     engine.hold(hold, True)
@@ -66,21 +57,3 @@ def _obeys(run: Tended, word: Word) -> bool:
     """Whether its own runner is there to hear of it."""
     attempt = read_attempt(run.folder, run.control.attempt)
     return word.phase == "running" and attempt is not None and attempt.worker is not None
-
-
-def _never(home: Home, conn: sqlite3.Connection, engine: Slurm, run: Tended) -> bool:
-    """Slurm says that what it waits for cannot happen any more; whether to take it out of its queue.
-
-    Where a parent of ours goes on all the same (a second attempt, which is another job), it is handed on anew. Else it
-    is ended with that reason; what a parent's own end says is said by the next tick, and goes before.
-    """
-    listed = parents(conn, run.run)
-    if any(state in END_STATES and state != "done" and not any_end for _, any_end, state in listed):
-        return False
-    if all(state in END_STATES for _, _, state in listed):
-        with immediate(conn):
-            change_control(run.folder, cancel=f"can never start: {engine.name} says {_NEVER}")
-    else:
-        withdraw(run.folder)
-        ingest(conn, home, run.run)
-    return True

@@ -48,6 +48,8 @@ class Word:
     restarts: int = 0
     """How often it was put back into the queue after it had begun."""
     held: bool = False
+    never: bool = False
+    """What it waits for cannot happen any more."""
 
 
 class Engine(Protocol):

@@ -11,6 +11,7 @@ from backends.jobs import outofmemory
 from backends.jobs.ends import last_event
 from backends.jobs.engines.base import Word
 from backends.jobs.engines.batch_runner import PULSE
+from backends.jobs.engines.never import settle_never
 from backends.jobs.engines.slurm import Slurm
 from backends.jobs.engines.submission import NOT_MINE, UNKNOWN, Submission, withdraw, write_submission
 from backends.jobs.engines.tended import Patience, Tended
@@ -79,6 +80,9 @@ class Hearing:
             self._still(engine, run, submission, word)
         elif _is_about_a_second(attempt, word) and not self._silent(run, attempt):
             pass  # it found the attempt taken, and ended; the one that has it goes on
+        elif word.never and attempt is None:
+            if settle_never(self._home, self._conn, engine, run, self._patience) == "cancelled":
+                self._conclude(run, submission, word.state)
         # What a node wrote last may be seen here a little later, over a shared file system.
         elif _nothing_to_come(attempt, word) or self._patience.over("record", run.run, engine.settings.settle_s):
             ended = replace(submission, state=word.state, exit_code=word.exit_code, signal=word.signal)
@@ -166,4 +170,5 @@ def _why_it_waits(engine: Slurm, run: Tended, submission: Submission, word: Word
         return f"being taken out of {engine.name}'s queue"
     if run.control.held and not word.held:
         return f"being held in {engine.name}'s queue"
-    return f"{engine.name}: {word.reason or 'waits'}, job {submission.job}"
+    why = f"can never start ({word.reason})" if word.never else word.reason or "waits"
+    return f"{engine.name}: {why}, job {submission.job}"

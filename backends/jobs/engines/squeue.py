@@ -30,6 +30,8 @@ _FLAGS = (
 )
 """Newer releases list these beside the state; nothing is over, and nothing runs yet, while one of them holds."""
 _MOST_TASKS = 100_000
+_NEVER = "DependencyNeverSatisfied"
+"""Of one that waits, or that was cancelled for it: a cluster can be told to do that by itself."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def _listed(job: dict[str, Any]) -> Listed:
         signal=number,
         restarts=_number(job.get("restart_cnt")) or 0,
         held=reason in ("JobHeldUser", "JobHeldAdmin"),
+        never=reason == _NEVER,
     )
     base = str(array) if array else str(job["job_id"])
     label = str(job.get("name") or "")
@@ -91,7 +94,8 @@ def of_scontrol(text: str) -> Word | None:
     code, number = _pair(fields.get("ExitCode", ""))
     held = reason in ("JobHeldUser", "JobHeldAdmin")
     restarts = int(fields.get("Restarts") or 0)
-    return Word(_phase(state), state, None if reason == "None" else reason, code, number, restarts, held)
+    why = None if reason == "None" else reason
+    return Word(_phase(state), state, why, code, number, restarts, held, reason == _NEVER)
 
 
 def of_sacct(job: str, text: str) -> Word | None:

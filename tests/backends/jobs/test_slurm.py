@@ -322,6 +322,29 @@ def test_dependants_wait_in_slurm_and_what_can_never_start_is_cancelled(
     wait_until(lambda: cluster.queue() == [])
 
 
+@pytest.mark.parametrize("kill", ["no", "yes"])
+def test_what_can_never_start_says_so_and_is_taken_out(
+    cluster: SlurmCluster, home: Home, until: Until, kill: str
+) -> None:
+    """Slurm keeps such a job for ever, or cancels it by itself where a cluster or a job is told so."""
+    text = ENGINE.format(conf=cluster.conf) + f'options = ["--kill-on-invalid-dep={kill}"]\n'
+    home.config.write_text(text)
+    bad = enqueue_command(home, ["sh", "-c", "sleep 1; exit 3"], engine="cluster")
+    after_bad = enqueue_command(home, ["true"], engine="cluster", after=[bad])
+    # And one that waits for what is not ours: the job alone, whose end no run of ours tells.
+    other = cluster.ask("sbatch", "--parsable", "--output=/dev/null", "--wrap", "sleep 1; exit 3").strip()
+    home.config.write_text(
+        text.replace('"]', f'", "--dependency=afterok:{other}"]').replace("poll_s = 0.3", "poll_s = 2")
+    )
+    after_other = enqueue_command(home, ["true"], engine="cluster")
+    run = until(after_bad)
+    assert (run.state, run.reason) == ("cancelled", f"#{bad} failed")
+    run = until(after_other)
+    assert (run.state, run.attempt) == ("cancelled", 1)
+    assert run.reason == "can never start: cluster says that what it waits for did not succeed"
+    wait_until(lambda: cluster.queue() == [])
+
+
 def test_after_a_run_of_this_machine_it_is_handed_on_later(
     on_cluster: Queue, home: Home, until: Until, tmp_path: Path
 ) -> None:
