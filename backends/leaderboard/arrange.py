@@ -35,20 +35,20 @@ def arrange(found: Candidates, view: View | None = None) -> Board:
     why |= {one.run: why_not(one) for one in runs if one.run not in why}
     words = wanted.text.casefold().split()
     lower = any(one.lower_is_better for one in runs)
-    groups = [_group(members, found, lower) for members in alike]
-    # Where none is ranked, the floors of one group are shown all the same.
-    groups = [group for group in groups if group[1]] or groups[:1]
+    groups = [(members, _kept(entries, words)) for members, entries in (_group(one, found, lower) for one in alike)]
+    # Where none is ranked, the floors of one group are shown all the same; of one that is looked for.
+    groups = [group for group in groups if group[1]] or [one for one in groups if _asked_for(one[0], words)][:1]
     groups.sort(key=lambda group: (-len(group[1]), -max(one.run for one in group[0])))
     first = groups[0][0][0].deciding if groups else {}
     made = [
         Group(
             _title(members),
             _differs(first, members) if at else (),
-            tuple(_ordered([*_kept(entries, words), *_yardsticks(members, found, first=not at)], wanted, lower)),
+            tuple(_ordered([*entries, *_yardsticks(members, found, first=not at)], wanted, lower)),
         )
         for at, (members, entries) in enumerate(groups)
     ]
-    if not made and (rows := _published(found)):
+    if not made and not words and (rows := _published(found)):
         made = [Group("published", (), tuple(_ordered(rows, wanted, lower)))]
     unranked = [_entry(one, why[one.run]) for one in runs if why[one.run]]
     return Board(
@@ -261,6 +261,10 @@ def _published(found: Candidates) -> list[Entry]:
 
 
 # ------------------------------------------------------------- order
+def _asked_for(members: Sequence[Candidate], words: Sequence[str]) -> bool:
+    return bool(_kept((_entry(one, "") for one in members), words))
+
+
 def _kept(entries: Iterable[Entry], words: Sequence[str]) -> list[Entry]:
     return [
         entry

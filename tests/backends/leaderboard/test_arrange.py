@@ -156,6 +156,19 @@ def test_published_rows_stand_beside_the_first_group() -> None:
     assert not any(entry.ranked for entry in published[0])
 
 
+def test_a_filter_leaves_no_group_without_a_run() -> None:
+    flat_one = candidate(3, 0.5, deciding=DECIDING | {"scorer": 0}, state="failed")
+    found = candidates(candidate(1, 0.3), candidate(2, 0.5, deciding=DECIDING | {"scorer": 1}), flat_one)
+    for text, floors in (("m1", 2), ("m2", 2), ("m3", 2), ("nobody", 0)):
+        board = arrange(found, View(text=text))
+        shown = [entry for group in board.groups for entry in group.entries]
+        assert [entry.name for entry in shown if entry.role == "run"] == (
+            [text.upper()] if text in ("m1", "m2") else []
+        )
+        assert len([entry for entry in shown if entry.role == "floor"]) == floors
+        assert not any(group.differs for group in board.groups), "nothing else is there to differ from"
+
+
 def test_filter_and_order() -> None:
     found = candidates(*(candidate(at, 0.4 + at / 10, gain=-at / 10, model=f"Model-{9 - at}") for at in (1, 2, 3)))
     shown = arrange(found, View(text="model-7"))
