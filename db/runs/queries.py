@@ -250,8 +250,19 @@ def last_predictions(conn: sqlite3.Connection, run_id: int, limit: int = 20) -> 
     return [Prediction(**dict(row)) for row in rows]
 
 
+_WHOLE = "{0}.question IS NULL AND {0}.category IS NULL"
+_OR_TASKS = (
+    f" OR r.task = 'u2bench' AND NOT EXISTS (SELECT 1 FROM scores o WHERE o.run = s.run AND {_WHOLE.format('o')})"
+)
+
+
 def scores(
-    conn: sqlite3.Connection, run_id: int | None = None, overall_only: bool = False, *, extra: bool = False
+    conn: sqlite3.Connection,
+    run_id: int | None = None,
+    overall_only: bool = False,
+    *,
+    extra: bool = False,
+    tasks: bool = False,
 ) -> list[Score]:
     """Scores of one run or of all, oldest run first; while a run grows, its partial rows.
 
@@ -260,6 +271,7 @@ def scores(
 
     Args:
         extra: With what a row was stored with besides.
+        tasks: Of a run that has no overall row, a U2-BENCH run of some of its tasks, those of the tasks instead.
     """
     where = ["1"]
     values: list[Any] = []
@@ -267,7 +279,7 @@ def scores(
         where.append("s.run = ?")
         values.append(run_id)
     if overall_only:
-        where.append("s.question IS NULL AND s.category IS NULL")
+        where.append(f"s.category IS NULL AND ({_WHOLE.format('s')}{_OR_TASKS if tasks else ''})")
     rows = conn.execute(
         "SELECT s.*, r.model, coalesce(r.task, r.kind) AS kind, r.fingerprint, r.from_run "
         f"FROM scores s JOIN runs r ON r.id = s.run WHERE {' AND '.join(where)} ORDER BY s.run, s.id",

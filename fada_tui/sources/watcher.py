@@ -229,7 +229,11 @@ class Watcher:
         assert conn is not None
         if self._list is None or topics & {"runs", "scores"}:
             old = self._list
-            scores = old.scores if old and "scores" not in topics else tuple(queries.scores(conn, overall_only=True))
+            scores = (
+                old.scores
+                if old and "scores" not in topics
+                else tuple(queries.scores(conn, overall_only=True, tasks=True))
+            )
             runs = tuple(queries.list_runs(conn, limit=HISTORY, archived=False))
             found = RunList(runs, scores, self._ahead().look(conn, runs))
             if found != old:

@@ -177,9 +177,19 @@ def _over(run: Run, scores: list[Score], width: int) -> Line:
         return ((run.reason or run.state, token),)
     best = headline_score(scores)
     if best is None:
-        return ((f"done  {took}", "dim"),)
+        return (*_of_tasks(scores), (f"  {right(took, 6)}", "dim")) if scores else ((f"done  {took}", "dim"),)
     mark = " ⚠" if best.alarms else ""
     value = f"{measured(best.metric, best.value)}{mark}"
     if cell_len(value) + len(best.metric) < width * _OVER:
         value = f"{best.metric} {value}"
     return ((value, "alarm" if mark else ""), (f"  {right(took, 6)}", "dim"))
+
+
+def _of_tasks(scores: list[Score]) -> Line:
+    """``DD 0.412 ⚠ VRA 0.331``: a benchmark that was asked in part has no total, only its tasks, read strictly."""
+    first = {one.question: one for one in reversed(scores) if not one.metric.endswith("_lenient")}
+    spans: list[tuple[str, str]] = []
+    for name, one in reversed(first.items()):
+        mark = " ⚠" if one.alarms else ""
+        spans.append((f"{' ' if spans else ''}{name} {measured(one.metric, one.value)}{mark}", "alarm" if mark else ""))
+    return tuple(spans)

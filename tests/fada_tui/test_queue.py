@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from textual.pilot import Pilot
@@ -15,7 +16,7 @@ from backends.jobs.ingest import adopt, ingest
 from backends.jobs.labelling import tag
 from db.connect import connect, immediate
 from db.home import Home
-from db.runs.queries import get_run, runs_in_state
+from db.runs.queries import get_run, list_runs, runs_in_state, scores
 from db.runs.rows import MetricSummary, Run
 from fada_tui.app import PanelApp
 from fada_tui.screens.confirm import ConfirmScreen
@@ -378,3 +379,30 @@ async def test_a_run_that_saves_says_so_and_when_it_can_be_resumed(panel_home: H
             await until(pilot, lambda: any(said in one.message for one in app._notifications))
     finally:
         end_processes(panel_home)
+
+
+async def test_a_benchmark_that_was_asked_in_part_shows_its_tasks(home: Home) -> None:
+    """It has no total: what U2-BENCH's rows are, out of the index, strictly read, with the alarm beside the figure."""
+    rows_of = [("accuracy", 0.412), ("accuracy_lenient", 0.9)]
+    flat = [{"kind": "collapse", "question": "DD", "text": "flat"}]
+    with closing(connect(home.runs_db)) as conn:
+        for number, tasks in ((1, ("DD",)), (2, ("DD", "VRA"))):
+            conn.execute(
+                "INSERT INTO runs(id, kind, task, model, state, attempt, created, started, ended, position, spec)"
+                " VALUES (?, 'eval', 'u2bench', 'M', 'done', 1, 1.0, 1.0, 61.0, 1.0, '{}')",
+                (number,),
+            )
+            for task, (metric, value), category in product(tasks, rows_of, (None, "23")):
+                body = {"value": value, "n": 60, "answered": 60, "alarms": flat if task == "DD" else []}
+                conn.execute(
+                    "INSERT INTO scores(run, metric, question, category, partial, step, body)"
+                    " VALUES (?, ?, ?, ?, 0, NULL, ?)",
+                    (number, metric, task, category, json.dumps(body)),
+                )
+        conn.commit()
+        found = RunList(tuple(list_runs(conn)), tuple(scores(conn, overall_only=True, tasks=True)))
+        assert not scores(conn, overall_only=True)
+    for size in ((80, 24), (120, 40)):
+        shown = await rows(found, size)
+        assert "DD 0.412 ⚠" in shown["run:1"] and "0.900" not in shown["run:1"]
+        assert "DD 0.412 ⚠ VRA 0.412" in shown["run:2"]
