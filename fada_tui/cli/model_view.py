@@ -158,7 +158,9 @@ def _status_text(model: Model) -> str:
 
 def _shown_status(model: Model, index: RunIndex) -> str:
     proposal = index.proposals.get(model.name)
-    return f"{_status_text(model)} → {proposal.status} #{proposal.run}" if proposal else _status_text(model)
+    if proposal is None:
+        return _status_text(model)
+    return f"{_status_text(model)} → {proposal.status} #{proposal.run}{' ⚠' if proposal.alarms else ''}"
 
 
 def _score_text(model: Model, index: RunIndex) -> str:

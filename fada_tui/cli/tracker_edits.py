@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 from collections.abc import Sequence
 
 from db.tracker import edits
@@ -15,6 +16,7 @@ from db.tracker.rows import STATUS_LADDER, Proposal
 from fada_tui.cli.context import Context
 from fada_tui.cli.errors import UsageError
 from fada_tui.cli.verbs import Adder, report, the_model
+from fada_tui.text import printable
 
 
 def register(add: Adder) -> None:
@@ -129,6 +131,9 @@ def accept_proposal(args: argparse.Namespace, context: Context) -> None:
     chosen = list(proposals(context.tracker, context.runs).values()) if args.all else [_proposal(context, args.model)]
     accepted = [(proposal, None if args.no_score else _notes(context, proposal)) for proposal in chosen]
     report(context, lambda: accept_all(context.tracker, accepted), "nothing is proposed")
+    for proposal in chosen:
+        for alarm in proposal.alarms:
+            print(printable(f"fada: warning: {proposal.model}, run #{proposal.run}: {alarm}"), file=sys.stderr)
 
 
 def record_measured(args: argparse.Namespace, context: Context) -> None:

@@ -103,20 +103,23 @@ def test_aliases_come_and_go(fada: Fada) -> None:
 
 def test_a_proposal_is_shown_taken_over_and_taken_back(fada: Fada) -> None:
     finished(fada, 12, "Molmo-7B", alarm=True)
-    wanted = {"run": 12, "status": "Tested", "words": "81.1% GT (600 samples)", "alarms": ["one answer for all"]}
+    wanted = {"run": 12, "status": "Tested", "words": "81.1% GT (600 samples) ⚠ collapse"}
+    wanted["alarms"] = ["one answer for all"]
     listed = {model["name"]: model["proposal"] for model in fada.json("models")}
     assert {name for name, proposal in listed.items() if proposal} == {"Molmo-7B"}
     assert wanted.items() <= listed["Molmo-7B"].items()
     assert fada.json("model", "Molmo-7B")["proposal"] == listed["Molmo-7B"]
     assert [model["name"] for model in fada.json("models", "--proposed")] == ["Molmo-7B"]
-    assert "Proxy tested → Tested #12" in fada("models", "Molmo")[1]
+    assert "Proxy tested → Tested #12 ⚠" in fada("models", "Molmo")[1]
     line = next(line for line in fada("model", "Molmo-7B")[1].splitlines() if line.startswith("proposed"))
-    assert line.startswith("proposed by run #12: Tested, 81.1% GT (600 samples) ⚠ one answer for all")
+    assert line.startswith("proposed by run #12: Tested, 81.1% GT (600 samples) ⚠ collapse ⚠ one answer for all")
     assert len(fada.json("accept", "molmo 7b")["changed"]) == 2
+    assert fada("undo")[0] == 0
+    assert fada("accept", "molmo 7b")[2] == "fada: warning: Molmo-7B, run #12: one answer for all\n"
     model = fada.json("model", "Molmo-7B")
     assert (model["status"], model["notes"], model["proposal"]) == (
         "Tested",
-        "~70% proxy; 81.1% GT (600 samples)",
+        "~70% proxy; 81.1% GT (600 samples) ⚠ collapse",
         None,
     )
     assert "from run #12" in model["history"][0]["text"]
