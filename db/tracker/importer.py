@@ -15,6 +15,7 @@ from db.connect import connect, immediate
 from db.home import Home
 from db.tracker.disk.files import is_stream, path_key
 from db.tracker.errors import NoteError
+from db.tracker.export import export_note
 from db.tracker.indexing.index import Difference, reindex
 from db.tracker.markdown.source import Source
 from db.tracker.reading.contents import contents
@@ -42,6 +43,8 @@ class ImportResult:
     renamed: tuple[tuple[str, str], ...] = ()
     contents: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """What else was read; see :func:`~db.tracker.reading.contents.contents`."""
+    untouched: bool = False
+    """Whether what it replaced was the shipped note as it came: nothing that anybody wrote is gone."""
 
 
 def default_note() -> bytes:
@@ -83,6 +86,7 @@ def import_note(
         # A pipe has nothing to be kept in step with.
         path = None
     with immediate(conn):
+        untouched = export_note(conn) == default_note()
         difference = store_note(conn, text_bytes, document, name, who, path=path)
         rows = conn.execute("SELECT line, text FROM import_warnings ORDER BY line, link, id").fetchall()
     warnings = [Warning(row["line"], row["text"]) for row in rows]
@@ -97,6 +101,7 @@ def import_note(
         tuple(difference.details),
         tuple(difference.renamed),
         contents(document),
+        untouched,
     )
 
 

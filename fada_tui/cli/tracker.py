@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ from fada_tui.text import printable
 
 if TYPE_CHECKING:
     from fada_tui.cli import Verbs
+
+LISTED = 20
+"""So many lines of a kind does an import print."""
 
 
 def register(verbs: Verbs, shared: argparse.ArgumentParser) -> None:
@@ -67,13 +71,28 @@ def import_file(args: argparse.Namespace, context: Context) -> None:
             f"{part}: {', '.join(f'{number} {what}' for what, number in counts.items())}"
             for part, counts in result.contents.items()
         ]
-        lines += [f"added: {name}" for name in result.added]
-        lines += [f"changed: {detail}" for detail in result.details]
-        lines += [f"no longer in the note (kept): {name}" for name in result.absent]
-        lines += [f"warning: {args.file}:{warning.line}: {warning.text}" for warning in result.warnings]
+        lines += _first("added: ", result.added)
+        lines += _first("changed: ", result.details)
+        if result.untouched and result.absent:
+            lines.append(
+                f"the note that comes with fada is replaced; nothing was written in it ({_kept(result.absent)})"
+            )
+        else:
+            lines += _first("no longer in the note (kept): ", result.absent)
+        lines += _first("warning: ", [f"{args.file}:{warning.line}: {warning.text}" for warning in result.warnings])
         return "\n".join(printable(line) for line in lines)
 
     context.emit(document, text)
+
+
+def _first(word: str, texts: Sequence[str]) -> list[str]:
+    """A line each, and how many more there are: nobody reads 100,000."""
+    more = [f"{word}… and {len(texts) - LISTED:,} more (--json has all)"] if len(texts) > LISTED else []
+    return [*(f"{word}{text}" for text in texts[:LISTED]), *more]
+
+
+def _kept(absent: Sequence[str]) -> str:
+    return f"{len(absent)} of its models are no longer listed, and kept"
 
 
 def export_file(args: argparse.Namespace, context: Context) -> None:

@@ -327,6 +327,28 @@ def test_a_dropped_model_is_listed_as_dropped(fada, tmp_path):
     assert "Tier 2" in out[1]
 
 
+def test_an_import_tells_what_is_lost_and_no_more_than_can_be_read(fada, tmp_path):
+    """The shipped note's models are nobody's work until somebody wrote in it."""
+    note = tmp_path / "n.md"
+    rows = "".join(f"| Mine-{at} | TODO |\n" for at in range(100))
+    note.write_text(f"# Mine\n\n| Model | Status |\n|---|---|\n{rows}")
+    out = fada("import", str(note))[1].splitlines()
+    gone = [line for line in out if "no longer" in line]
+    assert gone == [
+        "the note that comes with fada is replaced; nothing was written in it"
+        " (42 of its models are no longer listed, and kept)"
+    ]
+    added = [line for line in out if line.startswith("added: ")]
+    assert len(added) == 21 and added[-1] == "added: … and 80 more (--json has all)"
+    fada("undo")
+    fada("done", "3")
+    out = fada("import", str(note))[1].splitlines()
+    gone = [line for line in out if "no longer" in line]
+    assert len(gone) == 21 and gone[-1] == "no longer in the note (kept): … and 22 more (--json has all)"
+    fada("undo")
+    assert len(fada.json("import", str(note))["absent"]) == 42
+
+
 def test_export_to_a_bad_place(fada, tmp_path):
     assert "directory" in fada.fails("export", str(tmp_path))["message"]
     assert "no such folder" in fada.fails("export", str(tmp_path / "none" / "n.md"))["message"]
