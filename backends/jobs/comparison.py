@@ -14,7 +14,7 @@ from backends.jobs.launch import enqueue_tool
 from db.home import Home
 from db.runs.states import ACTIVE_STATES, WAITING_STATES
 
-FORMAT = 2
+FORMAT = 3
 """Changes when what is stored does; an older one is made anew."""
 _LOOKED_AT = 200
 """So many of the newest comparisons are looked through."""

@@ -10,7 +10,7 @@ import numpy as np
 from backends.scoring.answer import Answer
 from backends.scoring.compare import Contestant, common_ids
 from backends.scoring.exact import exact_match, normalise
-from backends.scoring.intervals import Column, intervals
+from backends.scoring.intervals import Column, intervals, why_none
 from backends.scoring.resampling import Floats, Whole
 
 RESAMPLES = 10_000
@@ -53,7 +53,8 @@ def _groups(
     for name, mask in zip(names, masks, strict=True):
         # Renumbered: only this group's images are resampled.
         own = np.unique(images[mask], return_inverse=True)[1].astype(np.int64)
-        (interval,) = intervals([Column(mine[mask] - theirs[mask], own).statistic], resamples=RESAMPLES, seed=seed)
+        apart = Column(mine[mask] - theirs[mask], own).statistic
+        (interval,) = intervals([apart], resamples=RESAMPLES, seed=seed)
         yield {
             over: name,
             "n_common": int(mask.sum()),
@@ -63,6 +64,7 @@ def _groups(
             "difference": float((mine[mask] - theirs[mask]).mean()),
             "ci_low": interval.low if interval else None,
             "ci_high": interval.high if interval else None,
+            "warnings": [f"no interval: {why}"] if interval is None and (why := why_none(apart)) else [],
         }
 
 

@@ -88,7 +88,16 @@ def explored_rows(explored: Sequence[Pair], width: int) -> list[Row]:
             rows.append(Row(()))
         before = one.category is None
         rows.append(Row(_explored_line(one, scale, name_width, room)))
-    return rows
+    return [*rows, *_reasons(explored, width)]
+
+
+def _reasons(explored: Sequence[Pair], width: int) -> list[Row]:
+    """Why some have no interval, each reason once with the groups that it is of."""
+    reasons: dict[str, list[str]] = {}
+    for one in explored:
+        for text in one.warnings:
+            reasons.setdefault(text, []).append(_group_name(one))
+    return [row for text, names in reasons.items() for row in wrapped(f"{', '.join(names)}: {text}", width, "dim")]
 
 
 def _explored_line(one: Pair, scale: Scale, name_width: int, room: int) -> Line:

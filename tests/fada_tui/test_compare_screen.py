@@ -79,6 +79,7 @@ async def test_a_job_is_queued_waited_for_and_its_result_kept(home: Home, work: 
         text = screen_text(app)
         for part in (f"#{tuned} − #{base}", "+0.675 [", "<0.001", "Q5", "exploration", "│", "●", "fingerprints differ"):
             assert part in text
+        assert "A, B: no interval: too few images (20, it takes 30)" in text
         await pilot.press("escape")
         await opened(app, pilot, home, tuned, base)
         await until(pilot, lambda: f"made by #{tool}" in screen_text(app))

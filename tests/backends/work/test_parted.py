@@ -42,6 +42,8 @@ def test_every_question_and_category_has_its_difference(home: Home, compared: Co
     assert rows[None, "A"]["n_common"] == rows[None, "B"]["n_common"] == 20
     assert sum(rows[None, name]["difference"] for name in "AB") / 2 == pytest.approx(whole["difference"])
     assert all("p" not in row for row in document["explored"])
+    why = ["no interval: too few images (20, it takes 30)"]
+    assert [rows[key]["warnings"] for key in (("Q5", None), (None, "A"), (None, "B"))] == [[], why, why]
 
 
 def test_answers_that_part_are_kept_by_who_is_right(home: Home, compared: Compare) -> None:
