@@ -79,11 +79,12 @@ class AddForm(FormScreen[tuple[str, list[str]]]):
         if event.section != self._title(self.values["section"]) or event.columns == tuple(self._columns):
             return
         written = {label: self.values[name] for label, name in self._columns.items()}
+        kept = self._kept if self._title(self._kept.get("section", "")) == event.section else {}
         fields = [
             Field(
                 f"column-{index}",
                 column,
-                written.get(column, ""),
+                written.get(column) or kept.pop(f"column-{index}", ""),
                 hint="TODO" if column.casefold() == "status" else "",
                 choices=STATUS_LADDER if column.casefold() == "status" else (),
             )

@@ -45,7 +45,7 @@ class ConvertForm(FitForm[tuple[int, ...]]):
             Field("check", "Questions", "", _CHECKED, kind="integer", help="0: the file is not checked."),
             *engine_fields(home),
         )
-        super().__init__("Convert", fields, _NOTE)
+        super().__init__("Convert", fields, _NOTE, suggestion.about)
         self._home = home
         self._suggestion = suggestion
 

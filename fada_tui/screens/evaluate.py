@@ -72,9 +72,9 @@ class EvaluateForm(FitForm[tuple[int, ...]]):
             rest = f" and {len(models) - _NAMED} more" if len(models) > _NAMED else ""
             note = f"{', '.join(models[:_NAMED])}{rest}. {_SEVERAL} {_DATA}"
             of_several = tuple(field for field in fields if field.name not in _OF_ONE)
-            super().__init__(f"Evaluate {count(len(models), 'model')}", of_several, note)
+            super().__init__(f"Evaluate {count(len(models), 'model')}", of_several, note, tuple(models))
         else:
-            super().__init__("Evaluate", fields, f"{_DATA} {_ONE}")
+            super().__init__("Evaluate", fields, f"{_DATA} {_ONE}", suggestion.about)
         self._home = home
         self._suggestion = suggestion
         self._models = tuple(models)

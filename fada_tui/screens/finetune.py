@@ -71,7 +71,8 @@ class FinetuneForm(FitForm[tuple[int, ...]]):
 
     def __init__(self, home: Home, suggestion: Suggestion) -> None:
         note = "Below: what it takes, and what the training data hold. Fine-tunes run one at a time."
-        super().__init__("Fine-tune", (*finetune_fields(suggestion.model), *engine_fields(home)), note)
+        fields = (*finetune_fields(suggestion.model), *engine_fields(home))
+        super().__init__("Fine-tune", fields, note, suggestion.about)
         self._home = home
         self._suggestion = suggestion
         self._presets: dict[str, Preset] = {}
@@ -197,7 +198,8 @@ class FinetuneForm(FitForm[tuple[int, ...]]):
     def _know(self, event: Known) -> None:
         self._presets = event.presets or self._presets
         pick = self.query_one(f"#field-{PRESET}", Pick)
-        pick.offer((NO_PRESET, *self._presets))
+        with self.prevent(Pick.Changed):  # one that is gone meanwhile leaves its values
+            pick.offer((NO_PRESET, *self._presets))
         if event.chosen:
             with self.prevent(Pick.Changed):
                 pick.value = event.chosen
@@ -205,6 +207,12 @@ class FinetuneForm(FitForm[tuple[int, ...]]):
             self.app.notify(event.trouble, markup=False)
         elif event.trouble:
             self._say(event.trouble, problem=True)
+
+    def _fill(self, values: dict[str, str]) -> None:
+        """The preset's own values may have been changed since it was chosen."""
+        with self.prevent(Pick.Changed):
+            super()._fill(values)
+        self._fit_soon()
 
     @on(Pick.Changed, f"#field-{PRESET}")
     def _take_preset(self, event: Pick.Changed) -> None:

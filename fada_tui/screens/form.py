@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -17,6 +17,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from fada_tui.screens.confirm import Choice, ConfirmScreen
+from fada_tui.screens.drafts import drafts_of
 from fada_tui.screens.failing import TellsFailures
 from fada_tui.screens.fields import Field, field_row
 from fada_tui.screens.pick import Fold, Pick
@@ -24,6 +25,7 @@ from fada_tui.sources.trouble import explain
 from fada_tui.text import as_meant, printable
 
 ResultT = TypeVar("ResultT")
+AS_LEFT = " · as you left it, ctrl+r begins anew"
 TALL = 34
 """Lines of a terminal that shows rare fields below the others; in a smaller one they take their place."""
 
@@ -40,7 +42,16 @@ class Question(Exception):
 
 
 class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
-    """Enter submits, escape leaves; the result is what :meth:`submit` answers."""
+    """Enter submits, escape leaves; the result is what :meth:`submit` answers.
+
+    What was typed and left stands there again when the same form is opened about the same thing.
+
+    Args:
+        title: What it does.
+        fields: Its fields, with what stands in them at first.
+        note: What there is to know.
+        about: Tells it from a form that begins alike and is about something else.
+    """
 
     auto_links = False
     VERB = "queues it"
@@ -59,6 +70,7 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
         Binding("ctrl+s", "submit", "submit"),
         Binding("enter", "submit", "submit", show=False),
         Binding("ctrl+o", "fold", "more"),
+        Binding("ctrl+r", "anew", "anew", show=False),
     ]
 
     @dataclass
@@ -79,12 +91,19 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
         question: Question
         values: dict[str, str]
 
-    def __init__(self, title: str, fields: Sequence[Field], note: str) -> None:
+    def __init__(self, title: str, fields: Sequence[Field], note: str, about: Hashable = None) -> None:
         super().__init__()
         self._title_text = title
         self.fields = tuple(fields)
         self._note = note
         self._busy = False
+        self._first: dict[str, str] = {}
+        """What it opens with where nothing was left in it."""
+        self._made: dict[str, str] = {}
+        """What stood there before anybody typed."""
+        self._kept: dict[str, str] = {}
+        """What was left in it before."""
+        self._draft_key = (type(self), title, self.fields, about)
 
     def submit(self, values: dict[str, str]) -> ResultT:
         """Check the values and do it; called in a thread. Raises what explains itself."""
@@ -114,8 +133,32 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
 
     def on_mount(self) -> None:
         # Not focus(): that waits until the app is idle, and a key typed meanwhile would go elsewhere.
+        # A pick shows its first word where nothing was chosen for it.
+        self._first = self._made = self.values
+        self._kept = dict(drafts_of(self.app).get(self._draft_key, {}))
+        if not self._kept:
+            self._propose()
+        else:
+            self._fill(self._kept)
+            self.query_one(".box").border_title = Content(printable(f"{self._title_text}{AS_LEFT}"))
         self.set_focus(self.first_field())
+
+    def _fill(self, values: dict[str, str]) -> None:
+        """Put these into the fields, as they are meant."""
+        self.fields = tuple(replace(field, value=values.get(field.name, field.value)) for field in self.fields)
+        for field in self.fields:
+            self.field_of(field.name).value = printable(field.value)
+
+    def action_anew(self) -> None:
+        """Away with what was typed."""
+        if self._busy:
+            return
+        drafts_of(self.app).pop(self._draft_key, None)
+        self._fill({**{field.name: "" for field in self.fields}, **self._first})
+        self.query_one(".box").border_title = Content(printable(self._title_text))
+        self._made = self._first
         self._propose()
+        self.set_focus(self.first_field())
 
     def first_field(self) -> Input | Pick:
         """The first field that has to be filled in and is not."""
@@ -164,14 +207,15 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
     @on(Proposed)
     def _proposed(self, event: Proposed) -> None:
         """Fill it in, unless somebody was quicker: what is proposed belongs together, so all of it or nothing."""
-        as_made, values = {field.name: field.value for field in self.fields}, self.values
-        if self._busy or any(values[name] != as_made[name] for name in event.values):
+        values = self.values
+        if self._busy or any(values[name] != self._made[name] for name in event.values):
             return
         stood = self.focused
         untouched = stood is self.first_field()
         for name, value in event.values.items():
             self.field_of(name).value = printable(value)
         self.fields = tuple(replace(field, value=event.values.get(field.name, field.value)) for field in self.fields)
+        self._made = {**self._made, **event.values}
         if untouched:
             here = self.first_field()
             self.set_focus(here)
@@ -202,6 +246,7 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
 
     @on(Submitted)
     def _submitted(self, event: Submitted) -> None:
+        drafts_of(self.app).pop(self._draft_key, None)
         self.dismiss(event.result)
 
     @on(Asked)
@@ -276,6 +321,11 @@ class FormScreen(TellsFailures, ModalScreen[ResultT | None], Generic[ResultT]):
         if self._busy:
             self._say(self.WAIT, problem=False)
             return
+        values, drafts = self.values, drafts_of(self.app)
+        if any(value != self._made.get(name, "") for name, value in values.items()):
+            drafts[self._draft_key] = values
+        else:
+            drafts.pop(self._draft_key, None)
         self.dismiss(None)
 
 

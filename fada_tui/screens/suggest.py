@@ -22,6 +22,11 @@ class Suggestion:
     again: bool = False
     """The settings of ``spec``, a fine-tune's, are proposed too."""
 
+    @property
+    def about(self) -> tuple[str, str, int | None, str]:
+        """What a form is about, whatever data it proposes."""
+        return self.model, self.model_folder, self.adapter, str(self.spec) if self.again else ""
+
 
 def suggest(selection: Selection, view: RunView | None, tracker: Tracker | None) -> Suggestion:
     """The chosen model or item's model, else that of the shown run, else the first that is to do."""
