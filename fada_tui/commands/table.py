@@ -112,6 +112,20 @@ class Commands:
         """The key of a command as a person reads it; where it has none, how else it is found."""
         return self.by_id[name].key or f"{self.by_id['palette'].key or '^p'} {self.by_id[name].label}"
 
+    def why_not(self, key: str, selection: Selection) -> str | None:
+        """Why a key does nothing right here; None where it does something, or is no command's."""
+        named = [command for command in self.table if key in command.keys]
+        if any(command.works(selection) for command in named):
+            return None
+        named = [command for command in named if command.palette]
+        if not named:
+            return None
+        here = next((one for one in named if not one.panes or selection.pane in one.panes), None)
+        if here is not None:
+            return f"{here.key} {here.label} {here.lacks(selection)}"
+        panes = " or ".join(f"{_TITLES[pane]} ({pane_number(pane)})" for one in named[:1] for pane in one.panes)
+        return f"{named[0].key} {named[0].label} works in {panes}"
+
     def footer(self, selection: Selection) -> list[Command]:
         """What works right here, the most to the point first."""
         shown = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from fada_tui.format import count, measured, score
 from fada_tui.sources.comparison import Comparison, ComparisonView, Pair, Parting
@@ -17,7 +17,7 @@ def heading(text: str, note: str = "") -> list[Row]:
     return [Row(()), Row(((text, "key"), (f"  {note}", "dim")))]
 
 
-def wrapped(text: str, width: int, token: str, limit: int = 4, indent: str = "") -> list[Row]:
+def wrapped(text: str | Iterable[str], width: int, token: str, limit: int = 4, indent: str = "") -> list[Row]:
     lines = wrap(text, max(10, width - len(indent)), limit)
     return [Row(((indent, ""), (line, token))) for line in lines]
 

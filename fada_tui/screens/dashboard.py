@@ -160,6 +160,13 @@ class Dashboard(PanesScreen):
             return parameters[0] == "back"
         return self.commands.by_id[str(parameters[0])].works(self.selection)
 
+    def on_key(self, event: events.Key) -> None:
+        """A key that nothing has taken: where it is a command's, why that does nothing right here."""
+        why = None if self.filter_input.has_focus else self.commands.why_not(event.key, self.selection)
+        if why is not None:
+            self.app.clear_notifications()
+            self.app.notify(why, markup=False, timeout=4)
+
     def update_keys(self) -> None:
         self.keys.commands = tuple(self.commands.footer(self.selection))
 

@@ -45,7 +45,8 @@ def overall_rows(found: Sequence[Score], width: int) -> list[Row]:
         beside += [] if one.gain is None else [f"gain {one.gain:+.3f}"]
         beside += [f"ref {name} {score(value)}" for name, value in one.references.items()]
         if beside:
-            rows += wrapped(" · ".join(beside), width, "dim", indent=" " * (21 if width >= WIDE else 4))
+            parted = [*(f"{one} ·" for one in beside[:-1]), beside[-1]]
+            rows += wrapped(parted, width, "dim", indent=" " * (21 if width >= WIDE else 4))
     return rows
 
 

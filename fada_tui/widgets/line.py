@@ -12,7 +12,7 @@ from textual.strip import Strip
 
 from fada_tui.text import printable
 from fada_tui.widgets.palettes import Palette
-from fada_tui.widgets.theme import style, under
+from fada_tui.widgets.theme import style_on, under
 
 Span = tuple[str, str]
 """Text and the token of its meaning (see palettes.Palette.tokens)."""
@@ -124,11 +124,18 @@ def spread(begin: Line, end: Line, width: int) -> Line:
     return (*start, (" " * gap, ""), *kept)
 
 
-def wrap(text: str, width: int, limit: int = 4) -> list[str]:
-    """Safe text broken at spaces into at most ``limit`` lines; the last one says when more was left out."""
+def wrap(text: str | Iterable[str], width: int, limit: int = 4) -> list[str]:
+    """Safe text broken at spaces into at most ``limit`` lines; the last one says when more was left out.
+
+    Of several pieces each stays on one line where it has room there, as a name with its figure.
+    """
+    pieces = text.split(" ") if isinstance(text, str) else text
+    words = [
+        word for piece in map(printable, pieces) for word in ([piece] if cell_len(piece) <= width else piece.split(" "))
+    ]
     lines: list[str] = []
     current = ""
-    for word in printable(text).split(" "):
+    for word in words:
         trial = f"{current} {word}" if current else word
         if cell_len(trial) <= width or not current:
             current = trial
@@ -146,7 +153,8 @@ def strip_of(line: Line, width: int, palette: Palette, place: str = "background"
     ground = under(palette, place)
     # printable() again: a span that skipped cut() must still not reach the terminal with an escape in it.
     segments = [
-        Segment(text if text.isprintable() else printable(text), ground + style(palette, token)) for text, token in line
+        Segment(text if text.isprintable() else printable(text), style_on(palette, token, place))
+        for text, token in line
     ]
     return Strip(segments).adjust_cell_length(width, ground)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -139,9 +140,14 @@ def score_lines(scores: Sequence[Score], width: int) -> list[Line]:
         else:
             lines.append(spread(tuple(head), ((asked, "dim"),), width))
             halves = [floors.strip()] if len(floors) < width else floors.strip().split("  ")
-            cut_up = (line for text in halves if text for line in wrap(text, max(1, width - 2)))
+            cut_up = (line for text in halves if text for line in wrap(_figures(text), max(1, width - 2)))
             lines += [((f"  {line}", "dim"),) for line in cut_up]
     return lines
+
+
+def _figures(text: str) -> list[str]:
+    """What commas part, each with its own: a figure on the next line would stand without its name."""
+    return re.split(r"(?<=,) ", text)
 
 
 def alarm_lines(scores: Sequence[Score], width: int, limit: int) -> list[Line]:
@@ -181,11 +187,13 @@ def answer_line(answer: Prediction, width: int) -> Line:
 
 
 def message_lines(messages: Sequence[Message], width: int, limit: int) -> list[Line]:
-    """The newest messages, the newest last."""
+    """The newest messages, the newest last, each on two lines where one has no room for it."""
     lines: list[Line] = []
     for one in messages[-limit:]:
         sign, token = _LEVEL.get(one.level, ("·", "dim"))
-        lines.append(((f"{sign} ", token), (cut(one.text, width - 2), token)))
+        first, *more = wrap(one.text, max(1, width - 2), limit=2)
+        lines.append(((f"{sign} ", token), (first, token)))
+        lines += [(("  ", ""), (text, token)) for text in more]
     return lines
 
 

@@ -120,9 +120,13 @@ class RunPane(LineView):
             return []
         others = runlines.other_metrics(view, width) if rest > 3 * len(drawn) else None
         rest -= others is not None
-        height = min(8, max(0, rest - len(drawn)) // len(drawn))
-        if rest >= len(drawn):
-            height = max(1, height)
-        end = curvelines.last_step(view)
-        lines = [line for curve in drawn for line in curvelines.curve_lines(curve, end=end, width=width, height=height)]
+        free = max(0, rest - len(drawn))
+        height, end = min(8, free // len(drawn)), curvelines.last_step(view)
+        # Where there is no line for each, the first ones have one.
+        heights = [height or int(at < free) for at in range(len(drawn))]
+        lines = [
+            line
+            for curve, height in zip(drawn, heights, strict=True)
+            for line in curvelines.curve_lines(curve, end=end, width=width, height=height)
+        ]
         return [*lines, others] if others else lines

@@ -28,6 +28,13 @@ def style(palette: Palette, token: str) -> Style:
 
 
 @cache
+def style_on(palette: Palette, token: str, place: str = "background") -> Style:
+    """A token as it is drawn on a place: what is faint could not be read on a reversed row, so there it is not."""
+    ground, text = under(palette, place), style(palette, token)
+    return ground + text + Style(dim=False) if ground.reverse and text.dim else ground + text
+
+
+@cache
 def under(palette: Palette, place: str = "background") -> Style:
     """What text is drawn on: ``background``, ``surface``, ``cursor`` or ``cursor_focus``."""
     if place in ("cursor", "cursor_focus"):

@@ -60,6 +60,22 @@ def test_footer_shows_what_works_here_only() -> None:
     assert "retry" not in ids
 
 
+def test_a_key_that_does_nothing_says_why() -> None:
+    why = Commands().why_not
+    assert why("x", Selection("queue", run=replace(panel.RUNNING, kind="eval"))) == (
+        "x convert needs a fine-tune in the Queue, or the cursor on a model in the Tracker"
+    )
+    assert why("R", Selection("tracker", model=MODEL)) == "R resume works in Queue (2) or Run (4)"
+    assert why("d", Selection("tracker", section="section:Tier 1")) == (
+        "d download needs the cursor on a model in the Tracker"
+    )
+    for selection in SELECTIONS:
+        for command in TABLE:
+            for key in command.keys:
+                does = any(key in other.keys and other.works(selection) for other in TABLE)
+                assert not does or why(key, selection) is None
+
+
 def test_the_keys_of_the_design_are_there() -> None:
     keys = {key for command in TABLE for key in command.keys}
     wanted = {*"1234zjksnefilcrRhuUyqDamopHtSA", "minus", "slash", "space", "enter", "ctrl+p", "question_mark", "tab"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 
@@ -9,11 +10,12 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from db.connect import connect
+from db.connect import bump, connect, immediate
 from db.home import Home
 from db.tracker.queries import load_tracker
 from db.tracker.rows import Item, Model
 from fada_tui.app import PanelApp
+from fada_tui.screens.accept import AcceptScreen
 from fada_tui.screens.evaluate import EvaluateForm
 from fada_tui.screens.finetune import FinetuneForm
 from fada_tui.screens.status import StatusScreen
@@ -155,3 +157,38 @@ async def test_a_form_survives_a_terminal_that_is_too_small(panel_home: Home, un
         await pilot.resize_terminal(*SIZE)
         await until(pilot, lambda: isinstance(app.screen, EvaluateForm))
         assert app.screen.query_one("#field-data", Input).value == "half/typed"
+
+
+async def test_a_key_with_nothing_to_act_on_is_answered(panel_home: Home, until: Until) -> None:
+    app = PanelApp(panel_home)
+
+    def said(words: str) -> bool:
+        return any(one.text == words for one in app.read_journal())
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: loaded(app))
+        await pilot.press("c")
+        await until(pilot, lambda: said("c cancel works in Queue (2) or Run (4)"))
+        await pilot.press("2", "l")
+        await until(pilot, lambda: said("l log needs a run: queue one first"))
+
+
+async def test_undo_brings_a_dismissed_proposal_back(panel_home: Home, until: Until) -> None:
+    with closing(connect(panel_home.runs_db)) as conn, immediate(conn):
+        conn.execute(
+            "INSERT INTO runs(id, kind, model, state, attempt, created, ended, position, spec) "
+            "VALUES (7, 'finetune', 'Qwen3-VL-8B', 'done', 1, 0, ?, 7, '{}')",
+            (time.time() - 1,),
+        )
+        bump(conn, "runs")
+    app = PanelApp(panel_home)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: loaded(app) and app.dashboard.top.proposals == 1)
+        app.dashboard.tracker.choose("model:Qwen3-VL-8B")
+        await pilot.press("p")
+        await until(pilot, lambda: isinstance(app.screen, AcceptScreen))
+        await pilot.press("d")
+        await until(pilot, lambda: app.dashboard.top.proposals == 0)
+        await pilot.press("u")
+        await until(pilot, lambda: app.dashboard.top.proposals == 1)
+        assert app.dashboard.selection.proposal is not None

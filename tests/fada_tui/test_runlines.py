@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.runs.rows import MetricPoint
+from db.runs.rows import Message, MetricPoint
 from fada_tui.widgets.curvelines import Curve, curve_lines, loss_scale, nice_bottom, nice_top
 from fada_tui.widgets.line import Row, line_width, plain
-from fada_tui.widgets.runlines import score_lines
+from fada_tui.widgets.runlines import message_lines, score_lines
 from tests.fada_tui import panel
 
 
@@ -86,3 +86,14 @@ def test_no_floor_is_cut_however_narrow_the_pane_is(width: int) -> None:
     text = plain([Row(line) for line in score_lines([one], width)])
     assert all(f"0.{figure}" in text for figure in (36, 32, 41, 52))
     assert "…" not in text and max(map(len, text.split("\n"))) <= width
+    assert all(f"{name} 0.{figure}" in text for name, figure in (("majority", 36), ("shuffled", 32), ("text_only", 41)))
+
+
+def test_a_message_that_one_line_has_no_room_for_takes_two() -> None:
+    said = "one image could not be read and was left out of it"
+    lines = message_lines([Message(1.0, "warning", said), Message(2.0, "info", "short")], 34, 2)
+    assert plain([Row(line) for line in lines]).split("\n") == [
+        "⚠ one image could not be read and",
+        "  was left out of it",
+        "· short",
+    ]

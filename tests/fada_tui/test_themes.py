@@ -14,8 +14,8 @@ from db.home import Home
 from fada_tui.app import PanelApp
 from fada_tui.screens.theme import ThemeScreen
 from fada_tui.sources.views import RunList
-from fada_tui.widgets.palettes import COLOUR_BLIND, DARK, PALETTES, Palette
-from fada_tui.widgets.theme import style, under
+from fada_tui.widgets.palettes import ANSI, COLOUR_BLIND, DARK, PALETTES, Palette
+from fada_tui.widgets.theme import style, style_on, under
 from tests.fada_tui import panel
 from tests.fada_tui.conftest import Until
 
@@ -48,6 +48,13 @@ def test_every_text_can_be_read_on_everything_that_it_stands_on(palette: Palette
             # The row under the cursor is found by its ground; the plainest texts of the dark one were chosen before.
             wanted = least if place in ("background", "surface") else 3.0
             assert contrast(style(palette, token), under(palette, place)) >= wanted, (token, place)
+
+
+def test_nothing_is_faint_on_a_reversed_row() -> None:
+    """Half of a foreground that has become the ground: grey on grey."""
+    assert under(ANSI, "cursor_focus").reverse and style_on(ANSI, "dim").dim
+    assert not any(style_on(ANSI, token, "cursor_focus").dim for token in ANSI.tokens)
+    assert style_on(DARK, "dim", "cursor") == under(DARK, "cursor") + style(DARK, "dim")
 
 
 def test_all_palettes_say_the_same_things() -> None:
