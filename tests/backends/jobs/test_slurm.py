@@ -19,12 +19,13 @@ import psutil
 import pytest
 
 from backends.jobs import queue
-from backends.jobs.asked import EvalAsked
+from backends.jobs.asked import EvalAsked, FinetuneAsked
 from backends.jobs.engines.config import grouped, named_engine
 from backends.jobs.engines.slurm import Slurm
 from backends.jobs.engines.submission import Submission, read_submission, write_submission
 from backends.jobs.errors import QueueError
 from backends.jobs.launch import enqueue_command, plan_eval
+from backends.jobs.launch_finetune import plan_finetune
 from backends.jobs.reindex import reindex
 from backends.jobs.store import read_attempt
 from backends.jobs.submit import submit
@@ -91,10 +92,17 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def started_again(cluster: SlurmCluster, job: str) -> Callable[[Run], bool]:
-    """Slurm waits two minutes before it starts one again: it is told not to, once the old one is out of its way."""
+    """Slurm waits two minutes before it starts one again: it is told not to, once the old one is out of its way.
+
+    A node refuses a job that starts in the second in which it was ended there.
+    """
+    told_from = time.time() + 2
 
     def over(run: Run) -> bool:
-        if run.state in ("queued", "starting"):  # that too is said of one that is still being cleared away
+        if time.time() >= told_from and run.state in (
+            "queued",
+            "starting",
+        ):  # that too is said of one that is still being cleared away
             cluster.ask("scontrol", "update", f"JobId={job}", "StartTime=now")
         return run.is_over
 
@@ -283,7 +291,7 @@ def test_one_that_is_queued_again_goes_on_from_its_answers(
     cluster: SlurmCluster, home: Home, until: Until, tiny_checkpoint: Path, phantom_set: dict[str, str]
 ) -> None:
     """By hand (``scontrol requeue``) it is the same to us as after a node failure."""
-    asked = {"data": phantom_set["test"], "generation": {"max_new_tokens": 48, "batch_size": 1}}
+    asked = {"data": phantom_set["test"], "limit": 12, "generation": {"max_new_tokens": 48, "batch_size": 1}}
     run_id = submit(home, plan_eval(home, str(tiny_checkpoint), EvalAsked(engine="cluster", **asked)))
     answers = home.run_dir(run_id) / "predictions.jsonl"
 
@@ -294,14 +302,38 @@ def test_one_that_is_queued_again_goes_on_from_its_answers(
     cluster.ask("scontrol", "requeue", job_of(home, run_id))
     again = until(run_id, lambda run: run.attempt == 2)
     before = answered()
-    assert again.state in ("queued", "starting") and 2 <= len(before) < 24
+    assert again.state in ("queued", "starting") and 2 <= len(before) < 12
     run = until(run_id, started_again(cluster, job_of(home, run_id)))
     assert (run.state, run.attempt) == ("done", 2)
     after = answered()
     assert after[: len(before)] == before, "what was answered is not asked again"
-    assert len({json.loads(line)["id"] for line in after}) == len(after) == 24
+    assert len({json.loads(line)["id"] for line in after}) == len(after) == 12
     first, second = (read_attempt(home.run_dir(run_id), number) for number in (1, 2))
     assert first is not None and second is not None and first.ended is not None and second.exit_code == 0
+
+
+def test_a_fine_tune_that_is_queued_again_goes_on_from_its_checkpoint(
+    cluster: SlurmCluster, home: Home, until: Until, tiny_checkpoint: Path, phantom_set: dict[str, str]
+) -> None:
+    settings = {"max_steps": 12, "save_every": 2, "batch_size": 2}
+    data = {"data": phantom_set["train"], "image_root": phantom_set["images"]}
+    asked = FinetuneAsked(settings=settings, engine="cluster", precision="fp32", **data)
+    run_id = submit(home, plan_finetune(home, str(tiny_checkpoint), asked))
+    folder = home.run_dir(run_id)
+
+    def steps() -> list[int]:
+        lines = (folder / "events.jsonl").read_bytes().splitlines() if (folder / "events.jsonl").exists() else []
+        return [event["step"] for event in map(json.loads, lines) if event.get("name") == "loss"]
+
+    until(run_id, lambda run: len(steps()) >= 3)
+    cluster.ask("scontrol", "requeue", job_of(home, run_id))
+    until(run_id, lambda run: run.attempt == 2)
+    before = steps()
+    run = until(run_id, started_again(cluster, job_of(home, run_id)))
+    assert (run.state, run.attempt) == ("done", 2)
+    again = steps()[len(before) :]
+    assert 3 <= again[0] <= len(before) + 1 and (again[0] - 1) % 2 == 0, "it goes on after a step that was saved"
+    assert again == list(range(again[0], 13))
 
 
 def test_dependants_wait_in_slurm_and_what_can_never_start_is_cancelled(
