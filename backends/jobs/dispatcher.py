@@ -30,7 +30,7 @@ from backends.jobs.engines.watch import Watch
 from backends.jobs.files import complain
 from backends.jobs.ingest import ingest
 from backends.jobs.peaks import note_vram
-from backends.jobs.reconcile import FULL, Rota, set_reason, tick, unusable, waited_for, work_left, worker_pids
+from backends.jobs.reconcile import FULL, Rotas, set_reason, tick, unusable, waited_for, work_left, worker_pids
 from backends.jobs.spawn import start_dispatcher
 from backends.jobs.starts import Replaced, Starts
 from backends.telemetry.codec import to_compact
@@ -82,7 +82,7 @@ class Dispatcher:
         self._alarms = Alarms(home, conn)
         self._here = Local(home)
         self._watch = Watch(home)
-        self._rota = Rota()
+        self._rotas = Rotas()
         self._plan: Plan | None = None
         self._said_at = float("-inf")
 
@@ -105,7 +105,7 @@ class Dispatcher:
                 self._alarms.finished()
                 if not work_left(self._conn):
                     return
-                tick(self._conn, self._home, self._rota)
+                tick(self._conn, self._home, self._rotas)
                 self._watch.glance(self._conn)
                 self._record_sample()
                 self._start_what_fits()

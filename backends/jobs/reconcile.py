@@ -23,6 +23,8 @@ from db.runs.states import ACTIVE_STATES, END_STATES, WAITING_STATES
 FULL = (errno.ENOSPC, errno.EDQUOT)
 EACH_TURN = 200
 """So many of those that wait a ticking process looks at in one tick."""
+ACTIVE_TURN = 40
+"""And of those that run, which cost more. Their own runners take in what they do; here it is seen whose has died."""
 MOST_IN_A_ROW = 50
 """Links of a chain of dependants that are ended in one tick; the rest in the next."""
 _SETTLED_NS = 1_000_000_000
@@ -30,36 +32,45 @@ _SETTLED_NS = 1_000_000_000
 
 
 class Rota:
-    """Of many that wait which are looked at in this tick.
+    """Of many that wait or run which are looked at in this tick.
 
     Nothing changes a waiting run's directory but a command, which takes the change in itself; where that was killed in
     between it is seen a few seconds later.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._after = 0
 
-    def turn(self, waiting: Sequence[int]) -> set[int]:
+    def turn(self, runs: Sequence[int]) -> Sequence[int]:
         """The next of them, by their ids; all where they are few."""
-        if len(waiting) <= EACH_TURN:
-            return set(waiting)
-        ids = sorted(waiting)
+        if len(runs) <= self._most:
+            return runs
+        ids = sorted(runs)
         at = bisect.bisect_right(ids, self._after)
-        chosen = (ids[at:] + ids[:at])[:EACH_TURN]
+        chosen = (ids[at:] + ids[:at])[: self._most]
         self._after = chosen[-1]
-        return set(chosen)
+        return chosen
 
 
-def tick(conn: sqlite3.Connection, home: Home, rota: Rota | None = None) -> None:
+class Rotas:
+    """Those of one who ticks again and again."""
+
+    def __init__(self) -> None:
+        self.waiting = Rota(EACH_TURN)
+        self.active = Rota(ACTIVE_TURN)
+
+
+def tick(conn: sqlite3.Connection, home: Home, rotas: Rotas | None = None) -> None:
     """Adopt what has no row, ingest what is not over, end what has lost its parent.
 
     Args:
-        rota: Of one who ticks again and again; without it all that waits is looked at.
+        rotas: Of one who ticks again and again; without them all are looked at.
     """
     adopt_new(conn, home)
     look_at_due(conn, home)
     settled: list[tuple[int, int]] = []
-    for run_id, state, seen in _to_look_at(conn, rota):
+    for run_id, state, seen in _to_look_at(conn, rotas):
         try:
             stamp = _look_at(conn, home, run_id, state, seen)
         except OSError as error:
@@ -121,12 +132,12 @@ def _stamp(folder: Path) -> int | None:
         return None
 
 
-def _to_look_at(conn: sqlite3.Connection, rota: Rota | None) -> list[tuple[int, str, int | None]]:
+def _to_look_at(conn: sqlite3.Connection, rotas: Rotas | None) -> list[tuple[int, str, int | None]]:
     """Id, state, and the stamp of its folder when nothing more was to be read there; in queue order."""
     # By the index of states alone: thousands of whole rows are not read for that.
     waiting = [row[0] for row in conn.execute(f"SELECT id FROM runs WHERE state IN {WAITING_STATES}")]
-    ids = list(rota.turn(waiting)) if rota else waiting
-    ids += [row[0] for row in conn.execute(f"SELECT id FROM runs WHERE state IN {ACTIVE_STATES}")]
+    active = [row[0] for row in conn.execute(f"SELECT id FROM runs WHERE state IN {ACTIVE_STATES}")]
+    ids = [*waiting, *active] if rotas is None else [*rotas.waiting.turn(waiting), *rotas.active.turn(active)]
     rows = conn.execute(
         "SELECT id, state, settled FROM runs WHERE id IN (SELECT value FROM json_each(?)) ORDER BY position, id",
         (json.dumps(ids),),

@@ -49,11 +49,19 @@ LEFT JOIN runs p ON p.id = d.parent
 WHERE p.state IS NULL OR p.state IN ('queued','held','starting','running','paused'))"""
 
 
-def list_runs(conn: sqlite3.Connection, limit: int | None = None, archived: bool = True) -> list[Run]:
+Known = dict[int, tuple[tuple[Any, ...], Run]]
+"""Runs that were read before, each with the values that it was made of."""
+
+
+def list_runs(
+    conn: sqlite3.Connection, limit: int | None = None, archived: bool = True, known: Known | None = None
+) -> list[Run]:
     """Every run, oldest first; with ``limit``, all that are not over and the newest of the others.
 
     Args:
         archived: False leaves out those that are put away.
+        known: Of one who asks again and again: what has not changed is the same object as before. It is brought up to
+            date here.
     """
     shown = "1" if archived else "(archived = 0 OR state IN ('queued','held','starting','running','paused'))"
     if limit is None:
@@ -65,7 +73,7 @@ def list_runs(conn: sqlite3.Connection, limit: int | None = None, archived: bool
             f"OR id IN (SELECT id FROM runs {newest} ORDER BY id DESC LIMIT ?)) ORDER BY id",
             (limit,),
         ).fetchall()
-    return _runs(conn, rows)
+    return _runs(conn, rows, known)
 
 
 def archived_runs(conn: sqlite3.Connection, limit: int) -> tuple[int, list[Run]]:
@@ -176,7 +184,7 @@ def earlier_runs(conn: sqlite3.Connection, run_id: int, limit: int = 20) -> list
     return [(past[0], past[1], past[2], past[3]) for past in rows]
 
 
-def _runs(conn: sqlite3.Connection, rows: list[sqlite3.Row]) -> list[Run]:
+def _runs(conn: sqlite3.Connection, rows: list[sqlite3.Row], known: Known | None = None) -> list[Run]:
     base = _runs_folder(conn)
     after: dict[int, list[int]] = defaultdict(list)
     pairs = conn.execute(
@@ -185,7 +193,20 @@ def _runs(conn: sqlite3.Connection, rows: list[sqlite3.Row]) -> list[Run]:
     )
     for run, parent in pairs:
         after[run].append(parent)
-    return [_run(dict(row), tuple(after.get(row["id"], ())), f"{base}/{row['id']}") for row in rows]
+    before = known or {}
+    found: Known = {}
+    for row in rows:
+        # Making thousands of them takes four times as long as reading them.
+        run_id, parents = row[0], after.get(row[0], ())
+        values = (*row, base, *parents)
+        same = before.get(run_id)
+        if same is None or same[0] != values:
+            same = values, _run(dict(row), tuple(parents), f"{base}/{run_id}")
+        found[run_id] = same
+    if known is not None:
+        known.clear()
+        known.update(found)
+    return [run for _, run in found.values()]
 
 
 def _run(row: dict[str, Any], after: tuple[int, ...], run_dir: str) -> Run:

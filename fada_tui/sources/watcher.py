@@ -25,6 +25,7 @@ from fada_tui.sources.trouble import OVERTAKEN, UNREADABLE
 from fada_tui.sources.views import Failure, RunList, RunView
 
 if TYPE_CHECKING:
+    from db.runs.queries import Known
     from db.runs.rows import MetricPoint
     from db.tracker.rows import Proposal, Tracker
     from db.tracker.sync import Stamp, SyncState
@@ -98,6 +99,7 @@ class Watcher:
         self._due: set[str] = set()
         self._trouble: str | None = None
         self._list: RunList | None = None
+        self._known: Known = {}
         self._prospects: Prospects | None = None
         self._note: Tracker | None = None
         self._proposals: dict[str, Proposal] = {}
@@ -234,7 +236,7 @@ class Watcher:
                 if old and "scores" not in topics
                 else tuple(queries.scores(conn, overall_only=True, tasks=True))
             )
-            runs = tuple(queries.list_runs(conn, limit=HISTORY, archived=False))
+            runs = tuple(queries.list_runs(conn, limit=HISTORY, archived=False, known=self._known))
             found = RunList(runs, scores, self._ahead().look(conn, runs))
             if found != old:
                 self._list = found

@@ -26,7 +26,7 @@ from backends.jobs.reconcile import tick
 from db.connect import connect, immediate
 from db.home import Home
 from db.migrate import migrate
-from db.runs.queries import list_runs
+from db.runs.queries import Known, list_runs
 from fada_tui.sources.views import RunList
 from fada_tui.widgets.queuepane import QueuePane
 
@@ -88,16 +88,18 @@ def local_costs(waiting: int, running: int) -> dict[str, float]:
     with queue_of(waiting, running) as home, closing(connect(home.runs_db)) as conn:
         dispatcher = Dispatcher(home, conn)
         dispatcher._record_sample()
+        known: Known = {}
         runs = tuple(list_runs(conn, limit=200))
         pane = QueuePane(str)
         pane.set_reactive(QueuePane.loaded, True)
         pane.set_reactive(QueuePane.runs, RunList(runs=runs))
         return {
             "a tick of a command": cost(lambda: tick(conn, home)),
-            "a tick of the dispatcher": cost(lambda: tick(conn, home, dispatcher._rota)),
+            "a tick of the dispatcher": cost(lambda: tick(conn, home, dispatcher._rotas)),
             "planning the queue": cost(lambda: planned(dispatcher)),
             "a look at a queue that nothing has changed": cost(dispatcher._start_what_fits),
             "reading the queue for the panel": cost(lambda: list_runs(conn, limit=200)),
+            "reading it again": cost(lambda: list_runs(conn, limit=200, known=known)),
             "its forecast": cost(lambda: outlook(conn)),
             "the Queue pane's rows": cost(lambda: pane.build(60, 14)),
         }

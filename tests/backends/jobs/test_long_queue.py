@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from backends.jobs import reconcile
+from backends.jobs import lock, reconcile
 from backends.jobs.dispatcher import HEAD, Dispatcher
 from backends.jobs.engines.base import Order
 from backends.jobs.engines.local import Local
 from backends.jobs.ingest import insert_row
-from backends.jobs.reconcile import EACH_TURN, Rota, tick
+from backends.jobs.process import identity
+from backends.jobs.reconcile import ACTIVE_TURN, EACH_TURN, Rotas, tick
 from backends.jobs.submit import submit
 from db.connect import immediate
 from db.home import Home
-from db.runs.queries import get_run, runs_in_state
+from db.runs.queries import Known, get_run, list_runs, runs_in_state
 
 MANY = HEAD + 100
 HUGE = 1 << 50
@@ -104,25 +106,74 @@ def test_a_queue_that_nothing_changes_is_not_planned_again_and_nothing_is_writte
     assert started == [MANY]
 
 
-def test_of_many_that_wait_some_are_looked_at_in_a_tick_and_all_in_turn(
-    home: Home, queued: Callable[..., None], runs_conn: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    queued(range(1, 2 * EACH_TURN + 51), HUGE)
-    tick(runs_conn, home)
-    looked: list[list[int]] = []
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """The runs that are looked at, in its last list."""
+    found: list[list[int]] = [[]]
     look = reconcile._look_at
 
     def noted(conn: sqlite3.Connection, home: Home, run: int, state: str, seen: int | None) -> int | None:
-        looked[-1].append(run)
+        found[-1].append(run)
         return look(conn, home, run, state, seen)
 
     monkeypatch.setattr(reconcile, "_look_at", noted)
-    rota = Rota()
+    return found
+
+
+def test_of_many_that_wait_some_are_looked_at_in_a_tick_and_all_in_turn(
+    home: Home, queued: Callable[..., None], runs_conn: sqlite3.Connection, looked: list[list[int]]
+) -> None:
+    queued(range(1, 2 * EACH_TURN + 51), HUGE)
+    tick(runs_conn, home)
+    rotas = Rotas()
     for _ in range(3):
         looked.append([])
-        tick(runs_conn, home, rota)
-    assert [len(one) for one in looked] == [EACH_TURN] * 3
-    assert {run for one in looked for run in one} == set(range(1, 2 * EACH_TURN + 51))
+        tick(runs_conn, home, rotas)
+    assert [len(one) for one in looked[1:]] == [EACH_TURN] * 3
+    assert {run for one in looked[1:] for run in one} == set(range(1, 2 * EACH_TURN + 51))
+
+
+def test_of_many_that_run_some_are_looked_at_in_a_tick_and_the_dead_are_found_in_turn(
+    home: Home, queued: Callable[..., None], runs_conn: sqlite3.Connection, looked: list[list[int]]
+) -> None:
+    numbers = range(1, 2 * ACTIVE_TURN + 11)
+    queued(numbers, HUGE)
+    me = vars(identity(os.getpid()))
+    held = [taken for run in numbers if (taken := lock.take(home.run_dir(run) / "lock")) is not None]
+    for run in numbers:
+        record = {"number": 1, "runner": me, "worker": me, "started": 1.0}
+        (home.run_dir(run) / "attempts/1.json").write_text(json.dumps(record))
+    try:
+        tick(runs_conn, home)
+        assert len(runs_in_state(runs_conn, "running")) == len(numbers)
+        rotas = Rotas()
+        for descriptor in held[-2:]:
+            os.close(descriptor)
+        looked.append([])
+        tick(runs_conn, home, rotas)
+        assert looked[-1] == list(numbers)[:ACTIVE_TURN]
+        for _ in range(2):
+            tick(runs_conn, home, rotas)
+    finally:
+        for descriptor in held[:-2]:
+            os.close(descriptor)
+    assert [run.id for run in runs_in_state(runs_conn, "lost")] == list(numbers)[-2:]
+
+
+def test_what_has_not_changed_is_not_made_anew_for_the_panel(
+    queued: Callable[..., None], runs_conn: sqlite3.Connection
+) -> None:
+    queued(range(1, 6), HUGE)
+    queued(range(6, 7), HUGE, after=[1])
+    known: Known = {}
+    first = list_runs(runs_conn, known=known)
+    runs_conn.execute("UPDATE runs SET reason = 'behind others' WHERE id = 2")
+    runs_conn.execute("INSERT INTO dependencies(run, parent, any_end) VALUES (6, 2, 0)")
+    runs_conn.execute("DELETE FROM runs WHERE id = 5")
+    second = list_runs(runs_conn, known=known)
+    assert second == list_runs(runs_conn) and sorted(known) == [1, 2, 3, 4, 6]
+    assert (second[1].reason, second[-1].after) == ("behind others", (1, 2))
+    assert [run.id for run in second if any(run is one for one in first)] == [1, 3, 4]
 
 
 def test_a_chain_behind_one_that_failed_ends_in_one_tick(
