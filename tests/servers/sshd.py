@@ -43,10 +43,13 @@ class LoginHost:
         )
         self._server: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, hidden: Path | None = None) -> None:
+        """With ``hidden`` as an empty folder there, as on a machine that does not share it (needs root)."""
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         words = [self._program, "-D", "-e", "-f", str(self._settings)]
+        if hidden is not None:
+            words = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(hidden), *words]
         self._server = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         reach = ["ssh", "-F", str(self.config), "-o", "ConnectionAttempts=20", "-o", "BatchMode=yes", self.name, "true"]
         subprocess.run(reach, check=True, timeout=60)

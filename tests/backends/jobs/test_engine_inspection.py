@@ -57,6 +57,24 @@ def test_what_is_wrong_has_a_name_and_a_hint(found: Found, settings: dict[str, o
     assert seen.hint and "config.toml" in seen.hint
 
 
+def test_a_login_host_that_does_not_see_home_is_told_before_a_job_is_lost(
+    found: Found, login_host: LoginHost, home: Home, tmp_path: Path
+) -> None:
+    reach = {"login": login_host.name, "ssh": ("-F", str(login_host.config))}
+    login_host.stop()
+    login_host.start(hidden=home.root)
+    seen = found(**reach)
+    assert seen.pop("files") == Finding(
+        "files",
+        "warn",
+        f"{login_host.name} does not see {home.root}: what a job writes is lost",
+        'put HOME on a shared file system (--home), or set remote_home = "/a/folder/there"',
+    )
+    assert {one.state for one in seen.values()} == {"ok"}
+    assert found(**reach, remote_home=str(tmp_path / "far"))["files"].state == "ok"
+    assert not list(home.root.glob(".seen-*"))
+
+
 def test_a_login_host_is_looked_at_from_the_line_to_the_folder(
     found: Found, login_host: LoginHost, tmp_path: Path
 ) -> None:
