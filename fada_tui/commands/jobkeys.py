@@ -7,6 +7,7 @@ from fada_tui.commands import jobs, steering
 from fada_tui.commands.command import Command, Need
 from fada_tui.commands.targets import marked_or_chosen, times
 from fada_tui.sources.views import Selection
+from fada_tui.widgets.status import is_comparison
 
 _JOBS = "Jobs"
 _JOB_PANES = ("queue", "run")
@@ -50,7 +51,10 @@ def _hold(selection: Selection) -> str:
 
 _model = Need(lambda selection: selection.model is not None, "the cursor on a model in the Tracker")
 _run = Need(lambda selection: selection.run is not None, "a run: queue one first")
-_evaluation = _kind("an evaluation", "eval")
+_comparable = Need(
+    lambda selection: selection.run is not None and (selection.run.kind == "eval" or is_comparison(selection.run)),
+    "an evaluation, or a comparison",
+)
 _finetuned = _kind("a fine-tune", "finetune")
 _scored = _kind("an evaluation or a fine-tune", "eval", "finetune")
 _resumable = Need(_can_go_on, "a paused run, or one that ended early and keeps its answers or checkpoints")
@@ -137,11 +141,11 @@ JOBS = (
         "compare",
         ("v",),
         "compare",
-        "Compare the run with others on the questions that they share",
+        "Compare the run with others on the questions that they share; of a comparison, what it found",
         _JOBS,
         jobs.compare,
         _JOB_PANES,
-        _evaluation,
+        _comparable,
         footer=33,
     ),
     Command(

@@ -118,11 +118,15 @@ def samples(panel: Dashboard) -> None:
 
 
 def compare(panel: Dashboard) -> None:
+    """The run with others that are chosen; of a comparison what it found."""
+    from fada_tui.screens.compare import CompareScreen
     from fada_tui.screens.comparepick import PickScreen
 
-    run = panel.selection.run
-    if run is not None:
-        panel.app.push_screen(PickScreen(panel.panel_app.home, run))
+    run, view, home = panel.selection.run, panel.run_pane.view, panel.panel_app.home
+    if run is not None and run.kind == "eval":
+        panel.app.push_screen(PickScreen(home, run))
+    elif run is not None and view is not None and view.run.id == run.id and view.compared:
+        panel.app.push_screen(CompareScreen(home, view.compared))
 
 
 def scores(panel: Dashboard) -> None:

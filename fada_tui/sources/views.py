@@ -55,6 +55,12 @@ class RunView:
                     newest[score.metric] = score
         return tuple(newest.values())
 
+    @property
+    def compared(self) -> tuple[int, ...]:
+        """The runs that a comparison is of; none for any other job."""
+        tool = self.spec.get("tool") or {}
+        return tuple(tool["args"]["runs"]) if tool.get("name") == "compare" else ()
+
 
 def _age(score: Score) -> float:
     """The step it was made at; a run's final score is newer than any step."""

@@ -91,6 +91,8 @@ class RunPane(LineView):
         lines += runlines.label_lines(view.run, width)
         lines += runlines.environment_lines(view, width)
         lines += runlines.failure_lines(view, width, self._key_of)
+        if view.compared and view.run.state == "done":
+            lines.append(((self._key_of("compare"), "key"), (" shows what it found", "dim")))
         overall = view.overall
         scores = [*runlines.score_lines(overall, width), *runlines.alarm_lines(overall, width, 3 if height < 30 else 8)]
         answers = self._answers(view, width, height)

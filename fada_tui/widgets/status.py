@@ -84,6 +84,11 @@ def waiting_for(run: Run) -> str:
     return f"after {' '.join(f'#{parent}' for parent in run.after)}" if run.after else "queued"
 
 
+def is_comparison(run: Run) -> bool:
+    """By the title that such a job is queued under: a row holds no spec."""
+    return run.kind == "tool" and run.label.startswith("compare #")
+
+
 def is_right(prediction: Prediction) -> bool:
     """The same words, capitals and spaces aside. The job's own `exact` score is what counts."""
     if prediction.error is not None or prediction.prediction is None or prediction.reference is None:

@@ -228,3 +228,16 @@ async def test_partners_share_questions_the_same_data_first(home: Home, work: Wo
         await until(pilot, lambda: isinstance(app.screen, CompareScreen))
         await until(pilot, lambda: tools(home))
         assert f"#{other_data}" in screen_text(app)
+
+
+async def test_a_comparison_in_the_queue_opens_what_it_found(home: Home, work: Work, until: Until) -> None:
+    runs = sorted((answered(home, ages(FLAT)), answered(home, ages(RIGHT))), reverse=True)
+    tool = comparison.enqueue_comparison(home, runs, None)
+    work(tool)
+    app = PanelApp(home)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.dashboard.queue.key == f"run:{tool}")
+        await until(pilot, lambda: "v shows what it found" in screen_text(app))
+        await pilot.press("2", "v")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and f"made by #{tool}" in screen_text(app))
+        assert tools(home) == [tool]
