@@ -14,8 +14,8 @@ from fada_tui.screens.pick import Pick
 from fada_tui.text import printable
 from fada_tui.widgets.textfield import TextField
 
-_RESTRICT = {"integer": r"[0-9]*", "number": r"[0-9.eE+-]*"}
-"""What can be typed at all."""
+_RESTRICT = {"integer": r"[0-9]*", "number": r"[0-9.,eE+-]*"}
+"""What can be typed at all. A comma is refused with words: left out, 0,0002 would be 2 and 1e-4,2 be 1e-42."""
 
 
 @dataclass(frozen=True)

@@ -295,6 +295,9 @@ class FinetuneForm(FitForm[tuple[int, ...]]):
         raise FormError("\n".join(warning_lines(found)), "enter again queues it all the same")
 
 
+_ONE_VALUE = "one number with a point; `fada finetune … --sweep lr=1e-4,2e-4` queues a run for each of several"
+
+
 def _settings(values: dict[str, str]) -> dict[str, str]:
     """What is not left to the defaults, by the settings' names.
 
@@ -310,7 +313,7 @@ def _settings(values: dict[str, str]) -> dict[str, str]:
         try:
             check_settings({setting: value})
         except SettingError as error:
-            raise FormError(str(error)) from error
+            raise FormError(str(error), _ONE_VALUE if "," in value else None) from error
     return given
 
 

@@ -85,6 +85,27 @@ async def test_warnings_need_a_second_yes_also_where_they_stood_there(
         await until(pilot, lambda: "must be above 0" in text_of(form, "problem"))
 
 
+@pytest.mark.parametrize("typed", ["0,0002", "1e-4,2e-4"])
+async def test_a_comma_makes_no_other_number(panel_home: Home, phantoms: Path, until: Until, typed: str) -> None:
+    form = FinetuneForm(panel_home, Suggestion("Qwen2-VL-2B"))
+    app = PanelApp(panel_home, live=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.push_screen(form)
+        await until(pilot, lambda: form.is_current and form.query("#training"))
+        form.query_one("#field-model", Input).value = str(phantoms)
+        form.query_one("#field-data", Input).value = str(phantoms / "train.jsonl")
+        form.query_one("#field-lr", Input).focus()
+        await pilot.pause()
+        for key in typed:
+            await pilot.press({",": "comma", "-": "minus"}.get(key, key))
+        assert form.values["lr"] == typed
+        for _ in range(2):  # the second says yes to the warnings
+            form.action_submit()
+            await pilot.pause()
+        await until(pilot, lambda: "--sweep" in text_of(form, "problem"))
+        assert f"learning_rate={typed}: a number is needed" in text_of(form, "problem")
+
+
 async def test_a_preset_of_ones_own_is_replaced_only_after_a_yes(panel_home: Home, until: Until) -> None:
     save_preset(panel_home, "night", {"lora.r": 64})
 
