@@ -80,7 +80,7 @@ def cost(work: Callable[[], Any], clock: Callable[[], float] = time.process_time
 
 
 def planned(dispatcher: Dispatcher) -> None:
-    dispatcher._plan = None
+    dispatcher._planner._plan = None
     dispatcher._start_what_fits()
 
 

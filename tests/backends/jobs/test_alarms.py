@@ -15,7 +15,7 @@ import pytest
 
 from backends.jobs import hook
 from backends.jobs.alarms import Alarms, read_state, run_symptoms, state_file
-from backends.jobs.dispatcher import card_away
+from backends.jobs.planning import card_away
 from backends.telemetry.sample import Gpu, GpuProcess, Host, Telemetry
 from db.connect import immediate
 from db.home import Home

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from backends.jobs import lock, reconcile
-from backends.jobs.dispatcher import HEAD, Dispatcher
+from backends.jobs.dispatcher import Dispatcher
 from backends.jobs.engines.base import Order
 from backends.jobs.engines.local import Local
 from backends.jobs.ingest import insert_row
+from backends.jobs.planning import HEAD
 from backends.jobs.process import identity
 from backends.jobs.reconcile import ACTIVE_TURN, EACH_TURN, Rotas, tick
 from backends.jobs.submit import submit
