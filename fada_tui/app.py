@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import MutableMapping
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 from weakref import WeakKeyDictionary
 
-from textual import events, on, work
+from textual import events, on
 from textual.binding import Binding, BindingType
-from textual.notifications import SeverityLevel
 from textual.widget import Widget
 from textual.worker import Worker
 
@@ -21,17 +20,13 @@ from fada_tui.commands.command import ANYWHERE, key_name
 from fada_tui.commands.keymap import with_keys
 from fada_tui.commands.provider import PanelCommands
 from fada_tui.commands.table import TABLE, Commands
-from fada_tui.commands.telling import toast
 from fada_tui.config import read_config
-from fada_tui.journal import Journal, Said
 from fada_tui.messages import (
     NoteFileLoaded,
     ProposalsLoaded,
     RunLoaded,
     RunsLoaded,
     SourceFailed,
-    TaskDone,
-    TaskFailed,
     TelemetryLoaded,
     TrackerLoaded,
 )
@@ -40,9 +35,9 @@ from fada_tui.screens.failing import broken
 from fada_tui.screens.toosmall import MINIMUM, TooSmall
 from fada_tui.sources.feeds import Feeds, Wanted
 from fada_tui.sources.trouble import UNREADABLE
-from fada_tui.sources.upgrade import Guard, Overtaken
+from fada_tui.sources.upgrade import Guard
 from fada_tui.sources.views import RunList, TelemetryView
-from fada_tui.terminal import TerminalApp
+from fada_tui.telling import TellingApp
 from fada_tui.widgets.palettes import PALETTES
 from fada_tui.widgets.status import parting_words
 from fada_tui.widgets.theme import as_textual
@@ -59,7 +54,7 @@ def _remember(config: Path, theme: str) -> list[str]:
     return [f"{theme}; kept in {config.name}"]
 
 
-class PanelApp(TerminalApp):
+class PanelApp(TellingApp):
     """Its result is the line to print after it has closed, or None.
 
     Args:
@@ -103,9 +98,6 @@ class PanelApp(TerminalApp):
         """Alerts that were up at the last look; None before the first."""
         self._aimed: MutableMapping[events.Key, Widget] = WeakKeyDictionary()
         """What had the focus when a key came."""
-        self._told_done = False
-        """The last toast said that something was done."""
-        self._journal = Journal()
         for command in self.dashboard.commands.table:
             # Also over dialogs and fields, but for keys that write something there.
             if command.id in ANYWHERE and (keys := [key for key in command.keys if len(key_name(key)) > 1]):
@@ -176,27 +168,11 @@ class PanelApp(TerminalApp):
                 return
         await super().on_event(event)
 
-    def notify(
-        self,
-        message: str,
-        *,
-        title: str = "",
-        severity: SeverityLevel = "information",
-        timeout: float | None = None,
-        markup: bool = True,
-    ) -> None:
-        """What is said of models holds their names: it is made safe here, for all who say something."""
-        self._told_done = False
-        self._journal.add(Said(title, message, severity))
-        self.dashboard.top.errors = self._journal.unread
-        title, message = toast(title, message)
-        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
+    def unread(self, errors: int) -> None:
+        self.dashboard.top.errors = errors
 
-    def read_journal(self) -> Sequence[Said]:
-        """Everything that was said, the newest first."""
-        said = self._journal.read()
-        self.dashboard.top.errors = 0
-        return said
+    def look_again(self) -> None:
+        self.feeds.nudge()
 
     def wear(self, place: int | None) -> None:
         """Keep the theme at this place of the palettes, also for the next time."""
@@ -218,52 +194,11 @@ class PanelApp(TerminalApp):
     def _unreadable(self) -> bool:
         return (self.dashboard.top.trouble or "").startswith(UNREADABLE)
 
-    def carry_out(self, do: Callable[[], None]) -> None:
-        """What a key or the palette asks for; it may need a part of the program that was replaced meanwhile."""
-        try:
-            do()
-        except Overtaken as error:
-            self.notify(f"{error.message}\n→ {error.hint}", severity="error", markup=False, timeout=12)
-
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A source that broke down stays in the header: what it showed is no longer true."""
         text = broken(event)
         if text is not None:
             self.post_message(SourceFailed(text.replace("\n", " ")))
-
-    # Tasks
-
-    @work(thread=True, exit_on_error=False, group="task")
-    def start_task(self, title: str, task: Callable[[], list[str]], quiet: bool = False) -> None:
-        """Do something that may take a while, in a thread; say what it changed, or what went wrong.
-
-        ``quiet`` where what it changed is in sight.
-        """
-        from fada_tui.sources.trouble import explain
-
-        try:
-            lines = task()
-        except Exception as error:  # noqa: BLE001 - whatever it was, the person who pressed the key is told
-            message, hint = explain(error)
-            self.post_message(TaskFailed(title, message, hint))
-            return
-        self.post_message(TaskDone(title, tuple(lines), quiet))
-
-    @on(TaskDone)
-    def _task_done(self, event: TaskDone) -> None:
-        if not event.quiet:
-            if self._told_done:
-                # What was done before this is over: a key pressed five times must not hide the panel under toasts.
-                self.clear_notifications()
-            self.notify("\n".join(event.lines) or "nothing to do", title=event.title, markup=False, timeout=4)
-            self._told_done = True
-        self.feeds.nudge()
-
-    @on(TaskFailed)
-    def _task_failed(self, event: TaskFailed) -> None:
-        text = event.message if not event.hint else f"{event.message}\n→ {event.hint}"
-        self.notify(text, title=event.title, severity="error", markup=False, timeout=12)
-        self.feeds.nudge()
 
     # Data
 

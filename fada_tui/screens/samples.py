@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from array import array
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -14,18 +12,17 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Input, Label
 
 from db.home import Home
 from db.runs.rows import Run
 from db.runs.samples import Sample, Wanted
 from fada_tui.config import read_config
-from fada_tui.screens.samplesfilters import SampleFilters
 from fada_tui.screens.samplesrows import sign_of, state_words
+from fada_tui.screens.samplessearch import SampleSearch
 from fada_tui.screens.samplesviews import SampleList, SampleText
 from fada_tui.sources.pictures import Picture, PictureSource
-from fada_tui.sources.samples import Changed, Flat, News, Piece, Rows, SampleReader, search
+from fada_tui.sources.samples import Changed, Flat, News, Rows, SampleReader
 from fada_tui.text import printable
 from fada_tui.widgets.lineview import LineView
 from fada_tui.widgets.picture import PictureView
@@ -37,7 +34,7 @@ WIDE = 100
 """From so many columns on the list stands at the left, else above."""
 
 
-class SamplesScreen(SampleFilters, Screen[None]):
+class SamplesScreen(SampleSearch):
     """Reading is done in threads: a search for places, a reader of rows, a source of pictures.
 
     Args:
@@ -71,10 +68,6 @@ class SamplesScreen(SampleFilters, Screen[None]):
     ]
 
     @dataclass
-    class Found(Message):
-        piece: Piece
-
-    @dataclass
     class Read(Message):
         news: News
 
@@ -98,14 +91,6 @@ class SamplesScreen(SampleFilters, Screen[None]):
         self._pictures = PictureSource(
             Path(run.run_dir), lambda picture, box: self.post_message(self.Drawn(picture, box))
         )
-        self._stop_search = threading.Event()
-        self._number = 0
-        self._searching = False
-        self._again = False
-        self._gathered: array[int] | None = None
-        """Of a list that takes the place of the one in sight when it is whole; None where what comes is added."""
-        self._stay_at: int | None = None
-        """The answer that was in sight before: of another list, too, it is the one to look at."""
         self._open: tuple[int, int | None] | None = None
         self._asked: tuple[str, int, int] | None = None
 
@@ -122,20 +107,20 @@ class SamplesScreen(SampleFilters, Screen[None]):
         self.input.display = False
         self.list.focus()
         self.set_class(read_config(self.home.config).images == "off", "-blind")
-        self._say()
+        self.say_state()
         self._read()
         self._draw_pictures()
         self.find()
 
     def on_unmount(self) -> None:
-        self._stop_search.set()
+        self.stop_search()
         self._reader.stop()
         self._pictures.stop()
 
     def on_resize(self) -> None:
         self.set_class(self.size.width >= WIDE, "-wide")
-        self.call_after_refresh(self._show)
-        self.call_after_refresh(self._say)
+        self.call_after_refresh(self.show_chosen)
+        self.call_after_refresh(self.say_state)
 
     @work(thread=True, exit_on_error=False)
     def _read(self) -> None:
@@ -145,19 +130,12 @@ class SamplesScreen(SampleFilters, Screen[None]):
     def _draw_pictures(self) -> None:
         self._pictures.run()
 
-    @work(thread=True, exit_on_error=False)
-    def _search(self, number: int, stopped: threading.Event, wanted: Wanted, after: int) -> None:
-        def post(piece: Piece) -> None:
-            self.post_message(self.Found(piece))
-
-        search(self.home.runs_db, self.run.id, wanted, number, after, stopped, post)
-
     # The list
 
     def want(self, wanted: Wanted) -> None:
         """Another list."""
         other = wanted.other != self.wanted.other
-        self._stay_at = None if wanted.worst else self.list.place
+        self.stay_at = None if wanted.worst else self.list.place
         self.wanted = wanted
         self.list.other, self.list.metric = wanted.other is not None, wanted.metric if wanted.worst else None
         if other:
@@ -167,66 +145,6 @@ class SamplesScreen(SampleFilters, Screen[None]):
         self.list.empty = "Looking …"
         self.find()
 
-    def find(self, *, quietly: bool = False, after: int = -1) -> None:
-        """Look for all that is wanted.
-
-        Args:
-            quietly: Leave the list in sight until the new one is whole.
-            after: Only what was appended since this place, which is added.
-        """
-        self._stop_search.set()
-        self._stop_search = threading.Event()
-        self._number += 1
-        self._searching, self._again = True, False
-        self._gathered = array("q") if quietly else None
-        if not quietly and after < 0:
-            self.list.set_places(array("q"))
-            self.list.cursor = None
-        self._search(self._number, self._stop_search, self.wanted, after)
-        self._say()
-
-    @on(Found)
-    def _found(self, event: Found) -> None:
-        piece = event.piece
-        if piece.number != self._number:
-            return
-        if self._gathered is not None:
-            self._gathered.extend(piece.places)
-        elif piece.places:
-            self.list.add_places(piece.places)
-        if piece.over:
-            self._search_over(piece)
-        self._say()
-        self._show()
-
-    def _search_over(self, piece: Piece) -> None:
-        self._searching = False
-        if piece.trouble:
-            self.list.empty = piece.trouble
-        elif self.wanted.is_plain:
-            self.list.empty = "It gave no answers." if self.run.is_over else "No answers yet."
-        else:
-            self.list.empty = "No such answer; esc shows all."
-        if self._gathered is not None and self._gathered != self.list.places:
-            self.list.set_places(self._gathered)
-        self._gathered = None
-        if not self.list.places:
-            self.list.rebuild()
-        elif self._stay_at is not None and self.list.index <= 1:
-            self.list.choose(str(self._stay_at))
-        self._stay_at = None
-        if self._again:
-            self._grow()
-
-    def _grow(self) -> None:
-        """The run has more answers, or others: what was appended is added where that is all that can be."""
-        if self._searching:
-            self._again = True
-        elif self.wanted.worst or not self.wanted.is_plain:
-            self.find(quietly=True)
-        else:
-            self.find(after=self.list.places[-1] if self.list.places else -1)
-
     # What comes
 
     @on(Read)
@@ -235,7 +153,7 @@ class SamplesScreen(SampleFilters, Screen[None]):
         if isinstance(news, Rows):
             if news.other == self.wanted.other:
                 self.list.take(news.rows, news.gone)
-                self._show()
+                self.show_chosen()
         elif isinstance(news, Sample):
             if news.place == self.list.place:
                 self.text.names = self._names()
@@ -244,15 +162,15 @@ class SamplesScreen(SampleFilters, Screen[None]):
             self.metrics = news.metrics
             self._open = None
             self.list.forget()
-            self._grow()
-            self._show()
+            self.grow()
+            self.show_chosen()
         elif isinstance(news, Flat):
             self.text.warn(news.alarms)
         else:
             self.text.show(None)
             self.list.empty = news
             self.list.rebuild()
-        self._say()
+        self.say_state()
 
     @on(SampleList.Missing)
     def _missing(self, event: SampleList.Missing) -> None:
@@ -264,10 +182,10 @@ class SamplesScreen(SampleFilters, Screen[None]):
 
     @on(LineView.Chosen)
     def _chosen(self) -> None:
-        self._show()
-        self._say()
+        self.show_chosen()
+        self.say_state()
 
-    def _show(self) -> None:
+    def show_chosen(self) -> None:
         """Have the answer under the cursor read, and its image drawn as large as there is room."""
         place = self.list.place if self.list.places else None
         if place is None:
@@ -296,11 +214,11 @@ class SamplesScreen(SampleFilters, Screen[None]):
         if self._asked == (event.picture.name, *event.box):
             self.picture.show(event.picture)
 
-    def _say(self) -> None:
+    def say_state(self) -> None:
         at = f"{self.list.index:,} of " if self.list.index else ""
         self.list.set_title(
             f"Samples of #{self.run.id} {what(self.run)} {self.run.label}",
-            at + state_words(self.wanted, self.metrics, len(self.list.places), self._searching),
+            at + state_words(self.wanted, self.metrics, len(self.list.places), self.searching),
         )
 
     # Keys
@@ -311,11 +229,11 @@ class SamplesScreen(SampleFilters, Screen[None]):
         self.toggle_class("-zoom")
         self.keys.update(Content(ZOOMED if self.has_class("-zoom") else KEYS))
         self.set_focus(self.list)
-        self.call_after_refresh(self._show)
+        self.call_after_refresh(self.show_chosen)
 
     def action_image(self) -> None:
         self.toggle_class("-blind")
-        self.call_after_refresh(self._show)
+        self.call_after_refresh(self.show_chosen)
 
     def action_back(self) -> None:
         """Out of the search line, of the zoom, of a filter, of the comparison; then back."""
