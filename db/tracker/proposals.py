@@ -51,7 +51,8 @@ class _Finished:
 
 
 def proposals(tracker: sqlite3.Connection, runs: sqlite3.Connection) -> dict[str, Proposal]:
-    """By model name, what its finished runs propose: the highest step, of several such runs the newest.
+    """By model name, what its finished runs propose: the highest step, of several such runs the newest, one of
+    speed only where there is no other.
 
     A model that is not in the note, or is as far already, gets none. Cheap: reads scores only of runs that may propose.
 
@@ -66,7 +67,7 @@ def proposals(tracker: sqlite3.Connection, runs: sqlite3.Connection) -> dict[str
     statuses = _statuses(tracker, set(names.values()))
     since = settled(tracker)
     found: dict[str, Proposal] = {}
-    for run in sorted(finished, key=lambda run: (_rank(run.step), run.ended, run.run), reverse=True):
+    for run in sorted(finished, key=_worth, reverse=True):
         name = names.get(run.model)
         if name is None or name in found or name not in statuses:
             continue
@@ -200,6 +201,11 @@ def _before(runs: sqlite3.Connection, run: int, task: str) -> list[Score]:
     if row is None:
         return []
     return [one for one in scores(runs, row[0], overall_only=True) if not one.partial and one.step is None]
+
+
+def _worth(run: _Finished) -> tuple[int, bool, float, int]:
+    """A measurement of speed says nothing of answers: it takes the place of no score, nor of the score's alarms."""
+    return _rank(run.step), run.task != "perf", run.ended, run.run
 
 
 def _rank(status: str) -> int:

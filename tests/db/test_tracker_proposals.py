@@ -114,6 +114,14 @@ def test_a_flat_run_takes_its_alarm_into_the_note(tracker_db: sqlite3.Connection
     assert (read.value, read.n, unclear) == (0.64, 600, [])
 
 
+def test_a_measurement_of_speed_hides_no_alarm(tracker_db: sqlite3.Connection, runs: Runs) -> None:
+    """Both of a tuned model propose the same step; tokens a second have no alarm, whatever the answers are like."""
+    runs.score(runs.add(8, "FetalCLIP", "perf", from_run=3, ended=20), "tokens_per_s", 116.4)
+    assert proposed(tracker_db, runs) == {"FetalCLIP": ("Fine-tuned", 8, "116.4 tok/s")}
+    runs.score(runs.add(7, "FetalCLIP", from_run=3), "cosine", 0.97, alarm="4 of 36 images were trained on")
+    assert proposed(tracker_db, runs) == {"FetalCLIP": ("Fine-tuned", 7, "97.0% GT (600 samples) ⚠ collapse")}
+
+
 def test_of_several_metrics_the_usual_one_is_said(tracker_db: sqlite3.Connection, runs: Runs) -> None:
     run = runs.add(7, "FetalCLIP")
     runs.score(run, "exact", 0.3)
