@@ -58,7 +58,8 @@ mount -t tmpfs -o mode=1777 tmpfs "$N/dev/shm"
 ln -s pts/ptmx "$N/dev/ptmx"
 ln -s /proc/self/fd "$N/dev/fd"
 for path in "$@"; do  # what the user must read: our files and Python's
-  if [ "$(stat -c %d "$path")" != "$(stat -c %d /)" ]; then
+  # On another file system, or below what was just laid over.
+  if [ "$(stat -c %d "$path")" != "$(stat -c %d /)" ] || [ ! -e "$N$path" ]; then
     mkdir -p "$N$path"; mount --bind "$path" "$N$path"; mount -o remount,bind,ro "$N$path"
   fi
   while [ "$path" != / ]; do chmod a+x "$N$path" || true; path=$(dirname "$path"); done

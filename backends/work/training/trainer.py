@@ -75,7 +75,7 @@ def arguments(job: Job, plan: TrainingPlan, model: TransformersModel, total: int
         save_total_limit=2,
         report_to=list(plan.report_to),
         project="fada",
-        run_name=f"#{job.run_id} {job.spec['model']['name']}",
+        run_name=f"#{job.run_id} {job.spec['model'].get('name') or job.spec['model']['source']}",
         remove_unused_columns=False,
         disable_tqdm=True,
         dataloader_pin_memory=cuda,
