@@ -195,9 +195,9 @@ def headline_score(scores: Iterable[Score]) -> Score | None:
 
 
 def proposal_text(proposal: Proposal) -> str:
-    """``→ Tested #12  81.1% GT (600 samples) ⚠``: what a run suggests, in which the alarms are not forgotten."""
+    """``→ Tested ⚠#12  81.1% GT (600 samples)``: what a run suggests; the alarm before the number, which may be cut."""
     words = f"  {proposal.words}" if proposal.words else ""
-    return f"→ {proposal.status} #{proposal.run}{words}{' ⚠' if proposal.alarms else ''}"
+    return f"→ {proposal.status} {'⚠' if proposal.alarms else ''}#{proposal.run}{words}"
 
 
 def live_line(run: Run) -> Line:

@@ -462,7 +462,7 @@ PROPOSAL = Proposal("Qwen3-VL-8B", "Local tested", "Tested", 12, "gt", 1171.0, "
 
 @pytest.mark.parametrize(
     ("size", "said"),
-    [((80, 24), "→ tested ⚠#12"), ((160, 40), "local         →tested ⚠#…"), ((240, 60), "→ Tested #12  81.1% GT")],
+    [((80, 24), "→ tested ⚠#12"), ((160, 40), "local         →tested ⚠#…"), ((240, 60), "→ Tested ⚠#12  81.1% GT")],
 )
 async def test_a_proposal_is_shown_in_its_row_its_section_and_at_the_top(size: tuple[int, int], said: str) -> None:
     app = make_app()
