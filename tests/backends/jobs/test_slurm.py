@@ -377,6 +377,26 @@ def test_what_can_never_start_says_so_and_is_taken_out(
     wait_until(lambda: cluster.queue() == [])
 
 
+def test_what_slurm_says_can_never_start_is_handed_on_anew_where_its_parent_goes_on(
+    on_cluster: Queue, cluster: SlurmCluster, home: Home, until: Until, tmp_path: Path
+) -> None:
+    """As where a parent is tried once more, as another job: here its job is told to wait for one that has failed."""
+    go_on = tmp_path / "go"
+    parent = on_cluster(f"import os, time\nwhile not os.path.exists({str(go_on)!r}): time.sleep(0.1)")
+    child = on_cluster("pass", after=[parent])
+    until(child, waits_there)
+    first = job_of(home, child)
+    failed = cluster.ask("sbatch", "--parsable", "--output=/dev/null", "--wrap", "exit 3").strip()
+    assert cluster.ask("scontrol", "update", f"JobId={first}", f"Dependency=afterok:{failed}") == ""
+    said = f"cluster: can never start (DependencyNeverSatisfied), job {first}"
+    until(child, lambda run: run.state == "queued" and run.reason == said)
+    until(child, lambda run: waits_there(run) and not (run.reason or "").endswith(f"job {first}"))
+    assert job_of(home, child) != first
+    go_on.touch()
+    assert until(child).state == "done"
+    wait_until(lambda: cluster.queue() == [])
+
+
 def test_after_a_run_of_this_machine_it_is_handed_on_later(
     on_cluster: Queue, home: Home, until: Until, tmp_path: Path
 ) -> None:
