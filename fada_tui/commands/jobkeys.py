@@ -55,6 +55,10 @@ _comparable = Need(
     lambda selection: selection.run is not None and (selection.run.kind == "eval" or is_comparison(selection.run)),
     "an evaluation, or a comparison",
 )
+_answering = Need(
+    lambda selection: selection.run is not None and selection.run.kind != "tool",
+    "a run that asks a model: a tool's job has no answers",
+)
 _finetuned = _kind("a fine-tune", "finetune")
 _scored = _kind("an evaluation or a fine-tune", "eval", "finetune")
 _resumable = Need(_can_go_on, "a paused run, or one that ended early and keeps its answers or checkpoints")
@@ -123,7 +127,7 @@ JOBS = (
         "Walk through the answers: image, question, reference, score; the worst, the wrong, those unlike another run",
         _JOBS,
         jobs.samples,
-        needs=_run,
+        needs=_answering,
         footer=31,
     ),
     Command(

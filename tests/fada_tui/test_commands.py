@@ -65,6 +65,10 @@ def test_a_key_that_does_nothing_says_why() -> None:
     assert why("x", Selection("queue", run=replace(panel.RUNNING, kind="eval"))) == (
         "x convert needs a fine-tune in the Queue, or the cursor on a model in the Tracker"
     )
+    # What a tool does is no question asked of a model.
+    assert why("i", Selection("queue", run=replace(panel.RUNNING, kind="tool"))).startswith(
+        "i samples needs a run that"
+    )
     assert why("R", Selection("tracker", model=MODEL)) == "R resume works in Queue (2) or Run (4)"
     assert why("d", Selection("tracker", section="section:Tier 1")) == (
         "d download needs the cursor on a model in the Tracker"
