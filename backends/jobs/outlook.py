@@ -13,9 +13,10 @@ from backends.jobs.admission import Capacity
 from backends.jobs.forecast import Forecast, Past, Work, expected_seconds, forecast
 from backends.jobs.store import read_attempt
 from backends.telemetry.codec import from_dict
-from db.runs.queries import earlier_runs, latest_samples, spec_of, unfinished_runs
+from db.runs.queries import earlier_runs, latest_samples, spec_of
 from db.runs.rows import Run
 from db.runs.states import SAVING, STOPPING
+from db.runs.waiting import unfinished_runs
 
 _FRESH_S = 120.0
 _Known = dict[tuple[str, str, str | None], list[Past]]

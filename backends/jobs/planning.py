@@ -18,8 +18,9 @@ from backends.jobs.reconcile import FULL, set_reason, unusable, waited_for
 from backends.jobs.starts import Starts
 from backends.telemetry.sample import Telemetry
 from db.home import Home
-from db.runs.queries import active_runs, ready_here, ready_later, reasons_of_dependants, say_of_later
+from db.runs.queries import active_runs
 from db.runs.rows import Run
+from db.runs.waiting import ready_here, ready_later, reasons_of_dependants, say_of_later
 
 SAY_S = 5.0
 PLAN_S = 3.0

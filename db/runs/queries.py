@@ -9,12 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from db.connect import bump, immediate
 from db.runs.collapse import spread
 from db.runs.curves import curve, summaries
 from db.runs.duplicates import mirrored, owed_to, raised
 from db.runs.rows import Alarm, Message, Prediction, Run, RunDetail, Score
-from db.runs.states import ACTIVE_STATES, WAITING_STATES
+from db.runs.states import ACTIVE_STATES
 
 __all__ = [
     "active_runs",
@@ -34,19 +33,13 @@ __all__ = [
     "scores",
     "spec_of",
     "summary",
-    "unfinished_runs",
     "with_tags",
 ]
 
-_RUN = """SELECT id, kind, task, model, state, reason, exit_code, signal, attempt, created, started, ended, done, total,
-unit, phase, rate, reserved_bytes, peak_bytes, fingerprint, position, from_run, tags, note, archived,
+SELECT_RUN = """SELECT id, kind, task, model, state, reason, exit_code, signal, attempt, created, started, ended, done,
+total, unit, phase, rate, reserved_bytes, peak_bytes, fingerprint, position, from_run, tags, note, archived,
 engine, CASE kind WHEN 'convert' THEN trim(json_extract(spec, '$.convert.to') || ' ' ||
 coalesce(json_extract(spec, '$.convert.quant'), '')) END AS export FROM runs"""
-
-
-_READY = """state = 'queued' AND engine IS NULL AND id NOT IN (SELECT d.run FROM dependencies d
-LEFT JOIN runs p ON p.id = d.parent
-WHERE p.state IS NULL OR p.state IN ('queued','held','starting','running','paused'))"""
 
 
 Known = dict[int, tuple[tuple[Any, ...], Run]]
@@ -65,22 +58,22 @@ def list_runs(
     """
     shown = "1" if archived else "(archived = 0 OR state IN ('queued','held','starting','running','paused'))"
     if limit is None:
-        rows = conn.execute(f"{_RUN} WHERE {shown} ORDER BY id").fetchall()
+        rows = conn.execute(f"{SELECT_RUN} WHERE {shown} ORDER BY id").fetchall()
     else:
         newest = "" if archived else "WHERE archived = 0"
         rows = conn.execute(
-            f"{_RUN} WHERE {shown} AND (state IN ('queued','held','starting','running','paused') "
+            f"{SELECT_RUN} WHERE {shown} AND (state IN ('queued','held','starting','running','paused') "
             f"OR id IN (SELECT id FROM runs {newest} ORDER BY id DESC LIMIT ?)) ORDER BY id",
             (limit,),
         ).fetchall()
-    return _runs(conn, rows, known)
+    return runs_of(conn, rows, known)
 
 
 def archived_runs(conn: sqlite3.Connection, limit: int) -> tuple[int, list[Run]]:
     """How many runs are put away, and the newest of them, the newest first."""
     (number,) = conn.execute("SELECT count(*) FROM runs WHERE archived = 1").fetchone()
-    rows = conn.execute(f"{_RUN} WHERE archived = 1 ORDER BY id DESC LIMIT ?", (limit,)).fetchall()
-    return number, _runs(conn, rows)
+    rows = conn.execute(f"{SELECT_RUN} WHERE archived = 1 ORDER BY id DESC LIMIT ?", (limit,)).fetchall()
+    return number, runs_of(conn, rows)
 
 
 def with_tags(runs: Iterable[Run], tags: Iterable[str]) -> list[Run]:
@@ -98,73 +91,20 @@ def all_tags(conn: sqlite3.Connection) -> dict[str, int]:
 
 
 def get_run(conn: sqlite3.Connection, run_id: int) -> Run | None:
-    runs = _runs(conn, conn.execute(f"{_RUN} WHERE id = ?", (run_id,)).fetchall())
+    runs = runs_of(conn, conn.execute(f"{SELECT_RUN} WHERE id = ?", (run_id,)).fetchall())
     return runs[0] if runs else None
 
 
 def runs_in_state(conn: sqlite3.Connection, *states: str) -> list[Run]:
     """Runs in any of ``states``, in queue order."""
     marks = ",".join("?" * len(states))
-    return _runs(conn, conn.execute(f"{_RUN} WHERE state IN ({marks}) ORDER BY position, id", states).fetchall())
-
-
-def ready_here(conn: sqlite3.Connection, limit: int) -> list[Run]:
-    """The first of the runs that wait for this machine and for no other run, in queue order."""
-    return _runs(conn, conn.execute(f"{_RUN} WHERE {_READY} ORDER BY position, id LIMIT ?", (limit,)).fetchall())
-
-
-def ready_later(conn: sqlite3.Connection, last: Run, most_bytes: int, limit: int) -> list[Run]:
-    """Of those behind ``last`` the first that take no more memory than that and share the machine, or only download."""
-    rows = conn.execute(
-        f"{_RUN} WHERE {_READY} AND (position, id) > (?, ?) "
-        "AND (task = 'download' OR (exclusive = 0 AND coalesce(reserved_bytes, 0) <= ?)) "
-        "ORDER BY position, id LIMIT ?",
-        (last.position, last.id, most_bytes, limit),
-    ).fetchall()
-    return _runs(conn, rows)
-
-
-def say_of_later(conn: sqlite3.Connection, last: Run, reason: str) -> None:
-    """Why those behind ``last`` wait that wait for no other run; a transaction only where that has changed."""
-    where = f"{_READY} AND (position, id) > (?, ?) AND reason IS NOT ?"
-    values = (last.position, last.id, reason)
-    if conn.execute(f"SELECT 1 FROM runs WHERE {where} LIMIT 1", values).fetchone() is None:
-        return
-    with immediate(conn):
-        conn.execute(f"UPDATE runs SET reason = ? WHERE {where}", (reason, *values))
-        bump(conn, "runs")
-
-
-def reasons_of_dependants(conn: sqlite3.Connection) -> dict[int, str | None]:
-    """Why each run waits on this machine that waits for others, or has."""
-    rows = conn.execute(
-        "SELECT id, reason FROM runs WHERE state = 'queued' AND engine IS NULL AND id IN (SELECT run FROM dependencies)"
+    return runs_of(
+        conn, conn.execute(f"{SELECT_RUN} WHERE state IN ({marks}) ORDER BY position, id", states).fetchall()
     )
-    return {row[0]: row[1] for row in rows}
 
 
 def active_runs(conn: sqlite3.Connection) -> list[Run]:
     return runs_in_state(conn, *ACTIVE_STATES)
-
-
-def unfinished_runs(conn: sqlite3.Connection, known: Iterable[Run] | None = None) -> list[tuple[Run, bool]]:
-    """Runs that are not over, in queue order, and whether each needs the machine alone.
-
-    Args:
-        known: Those runs, where they were read already.
-    """
-    if known is None:
-        runs = runs_in_state(conn, *WAITING_STATES, *ACTIVE_STATES)
-    else:
-        runs = sorted(known, key=lambda run: (run.position, run.id))
-    marks = ",".join("?" * len((*WAITING_STATES, *ACTIVE_STATES)))
-    alone = {
-        row[0]
-        for row in conn.execute(
-            f"SELECT id FROM runs WHERE exclusive = 1 AND state IN ({marks})", (*WAITING_STATES, *ACTIVE_STATES)
-        )
-    }
-    return [(run, run.id in alone) for run in runs]
 
 
 def spec_of(conn: sqlite3.Connection, run_id: int) -> dict[str, Any]:
@@ -184,7 +124,8 @@ def earlier_runs(conn: sqlite3.Connection, run_id: int, limit: int = 20) -> list
     return [(past[0], past[1], past[2], past[3]) for past in rows]
 
 
-def _runs(conn: sqlite3.Connection, rows: list[sqlite3.Row], known: Known | None = None) -> list[Run]:
+def runs_of(conn: sqlite3.Connection, rows: list[sqlite3.Row], known: Known | None = None) -> list[Run]:
+    """The runs of rows of ``SELECT_RUN``; ``known`` as in :func:`list_runs`."""
     base = _runs_folder(conn)
     after: dict[int, list[int]] = defaultdict(list)
     pairs = conn.execute(

@@ -15,8 +15,8 @@ from db.tracker.measured import measured
 from db.tracker.proposals import proposals
 from db.tracker.rows import ABSENT_TITLE, DocumentScore, Model, ModelDetail
 from fada_tui.cli.output import table
-from fada_tui.screens.catalogued import catalog_facts, catalogued
 from fada_tui.screens.weights import Weights, weights, weights_text
+from fada_tui.sources.catalogued import catalog_facts, catalogued
 from fada_tui.text import printable
 
 

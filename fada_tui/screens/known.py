@@ -17,8 +17,8 @@ from db.tracker.measured import Measured, measured
 from db.tracker.proposals import proposals
 from db.tracker.queries import history, model_detail
 from db.tracker.rows import Change, ModelDetail, Proposal
-from fada_tui.screens.catalogued import catalogued
 from fada_tui.screens.weights import Weights, weights
+from fada_tui.sources.catalogued import catalogued
 
 HISTORY = 50
 

@@ -11,9 +11,9 @@ from rich.cells import cell_len, chop_cells
 from db.runs.rows import Run, Score
 from db.tracker.rows import ABSENT_TITLE, Change, DocumentScore, Model, Proposal
 from fada_tui.format import duration, number, score
-from fada_tui.screens.catalogued import catalog_facts
 from fada_tui.screens.known import Fit, Known
 from fada_tui.screens.weights import Weights, weights_text
+from fada_tui.sources.catalogued import catalog_facts
 from fada_tui.text import printable
 from fada_tui.widgets.line import Line, Row, left, spread, wrap
 from fada_tui.widgets.runlines import alarm_lines, score_lines
